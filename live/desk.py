@@ -1,0 +1,311 @@
+"""The desk of one event: takes commands, lets the rules decide, commits, and only then answers and publishes.
+
+All commands that wait are decided one after the other and committed at once (group commit). The state changes only here. Between a
+decision and its commit the state is ahead of the log; nobody may look at it then: `settled` runs a reader at the next moment at
+which state and log agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from live.bus import Bus
+from live.log import Log, Row, Stored, Unavailable
+from live.settings import Settings
+from moderation.capabilities import AnyChange, apply, decide, parse
+from moderation.event import Event
+from moderation.roles import actor
+from rooms.command import SYSTEM, Actor, Command, Outcome, Refused
+from rooms.joining import Renamed
+
+LOGGER = logging.getLogger("plenum.desk")
+T = TypeVar("T")
+SHAPE = hashlib.sha256(msgspec.json.encode(msgspec.json.schema(Event))).hexdigest()[:16]
+"""Tells snapshots of another release's state apart: those are not used, the log is."""
+_CHANGES = msgspec.json.Decoder(list[AnyChange])
+_JSON = msgspec.json.Encoder()
+RECENT = 20_000
+"""Answers kept in memory (up to twice as many) for clients that ask again at once; older ones are found in the log."""
+
+
+class Done(NamedTuple):
+    """The command is committed as row `seq`; `result` is JSON."""
+
+    seq: int
+    result: bytes
+
+
+Answer = Done | Refused
+Reply = Callable[[str, Answer], None]
+"""Called once, with the command's id, on the loop's thread."""
+
+
+class Waiting(NamedTuple):
+    """A command that waits for its turn."""
+
+    person: str
+    id: str
+    name: str
+    command: Command
+    reply: Reply
+
+
+class Desk:
+    """One event in this process. Made by `Desks.get`; everything but `run` is for the loop's thread."""
+
+    def __init__(self, stored: Stored, log: Log, bus: Bus, writer: ThreadPoolExecutor, settings: Settings) -> None:
+        self.id, self.slug, self.epoch = stored.id, stored.slug, stored.epoch
+        self.log, self.bus, self.writer, self.settings = log, bus, writer, settings
+        self.event, self.names = restored(stored)
+        self.commits = 0
+        self.on_touched: Callable[[Iterable[str]], None] = lambda keys: None
+        self.on_reset: Callable[[], None] = lambda: None
+        self._saved_at = stored.snapshot[0] if stored.snapshot else 0
+        self._waiting: list[Waiting] = []
+        self._wake = asyncio.Event()
+        self._ahead = False
+        self._readers: list[Callable[[], None]] = []
+        self._heard: list[Sequence[Row]] = []
+        self._recent: dict[tuple[str, str], Done] = {}
+        self._older: dict[tuple[str, str], Done] = {}
+        self._unsubscribe = bus.subscribe(self.slug, self._hear)
+
+    def submit(self, person: str, id: str, name: str, arguments: bytes | msgspec.Raw, reply: Reply) -> None:
+        """Put a command in line; `reply` is called when it is committed or refused. Refuses at once what cannot be parsed."""
+        try:
+            command = parse(name, arguments)
+        except Refused as refused:
+            reply(id, refused)
+            return
+        self._waiting.append(Waiting(person, id, name, command, reply))
+        self._wake.set()
+
+    async def send(self, person: str, id: str, name: str, arguments: bytes) -> Done:
+        """One command and its answer. Raises Refused."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(_: str, answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.submit(person, id, name, arguments, reply)
+        answer = await answered
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
+
+    def settled(self, read: Callable[[], None]) -> None:
+        """Call `read` now or after the commit that is under way: when the state is what the log says."""
+        if self._ahead:
+            self._readers.append(read)
+        else:
+            read()
+
+    async def run(self) -> None:
+        """Serve until cancelled: commands as they come, and from time to time a look at what other processes wrote."""
+        while True:
+            complete = True
+            try:
+                await asyncio.wait_for(self._wake.wait(), self.settings.tail_seconds)
+            except TimeoutError:
+                complete = False
+            self._wake.clear()
+            if self._heard:
+                complete = self._apply_heard()
+            if not complete:
+                await self._look()
+            limit = self.settings.batch_limit
+            while self._waiting:
+                batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
+                await self._serve(batch)
+
+    async def close(self) -> None:
+        """Leave a snapshot, so that the next start is quick."""
+        self._unsubscribe()
+        if self.event.seq > self._saved_at:
+            await self._save()
+
+    async def _serve(self, batch: list[Waiting]) -> None:
+        """One transaction for all of them."""
+        fresh = [(one.person, one.id) for one in batch if self._remembered(one.person, one.id) is None]
+        try:
+            missed, answered = await self._write(self.log.begin, self.id, self.event.seq, fresh)
+        except Unavailable as error:
+            self._refuse(batch, error)
+            return
+        try:
+            touched = await self._apply_rows(missed)
+            known = {key: Done(row[0], row[5]) for key, row in answered.items()}
+            rows, names, answers = self._decide(batch, known, touched)
+            self._ahead = bool(rows)
+            if rows:
+                await self._write(self.log.commit, self.id, rows, names)
+            else:
+                await self._write(self.log.release)
+        except Unavailable as error:
+            await self._reload()
+            self._refuse(batch, error)
+            return
+        self._publish(rows, names, touched)
+        for one, answer in zip(batch, answers, strict=True):
+            one.reply(one.id, answer)
+        self._settle()
+        if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
+            await self._save()
+
+    def _decide(
+        self, batch: list[Waiting], known: dict[tuple[str, str], Done], touched: list[str]
+    ) -> tuple[list[Row], dict[str, str], list[Answer]]:
+        """Decide and apply one after the other; returns rows and names to store, and an answer for each command."""
+        event, now = self.event, int(time.time() * 1000)
+        rows: list[Row] = []
+        names: dict[str, str] = {}
+        answers: list[Answer] = []
+        for one in batch:
+            key = (one.person, one.id)
+            done = known.get(key) or self._remembered(one.person, one.id)
+            if done is None:
+                try:
+                    outcome = decide(event, who(event, one.person), one.name, one.command, now)
+                except Refused as refused:
+                    answers.append(refused)
+                    continue
+                except Exception:
+                    LOGGER.exception("bug in the rule of %s", one.name)
+                    answers.append(Refused("bug"))
+                    continue
+                done = self._enter(one, outcome, now, rows, touched)
+                names.update(outcome.names)
+                known[key] = done
+            answers.append(done)
+        return rows, names, answers
+
+    def _enter(self, one: Waiting, outcome: Outcome, now: int, rows: list[Row], touched: list[str]) -> Done:
+        result = _JSON.encode(outcome.result)
+        if not outcome.changes:
+            return Done(self.event.seq, result)
+        seq = self.event.seq + 1
+        touched += apply(self.event, seq, now, one.person, outcome.changes)
+        rows.append((seq, now, one.person, one.id, _JSON.encode(outcome.changes), result))
+        return Done(seq, result)
+
+    def _remembered(self, person: str, id: str) -> Done | None:
+        return self._recent.get((person, id)) or self._older.get((person, id))
+
+    def _publish(self, rows: list[Row], names: dict[str, str], touched: list[str]) -> None:
+        self._ahead = False
+        self.names.update(names)
+        if rows:
+            self.commits += 1
+            recent = self._recent
+            for seq, _, person, id, _, result in rows:
+                recent[person, id] = Done(seq, result)
+            if len(recent) > RECENT:
+                self._older, self._recent = recent, {}
+            self.bus.publish(self.slug, rows, self._hear)
+        if touched:
+            self.on_touched(touched)
+
+    def _settle(self) -> None:
+        readers, self._readers = self._readers, []
+        for read in readers:
+            read()
+
+    def _refuse(self, batch: list[Waiting], error: Unavailable) -> None:
+        LOGGER.error("commit failed: %s", error)
+        for one in batch:
+            one.reply(one.id, Refused("storage_unavailable", retry_after=2.0))
+
+    async def _reload(self) -> None:
+        """The log is the truth: forget the state, which is ahead of it, and read it again, however long that takes."""
+        while True:
+            try:
+                stored = await self._write(self.log.load, self.slug, SHAPE)
+                break
+            except Unavailable:
+                LOGGER.exception("cannot read the log")
+                await asyncio.sleep(1)
+        self.event, self.names = restored(stored)
+        self._ahead = False
+        self.on_reset()
+        self._settle()
+
+    def _hear(self, rows: Sequence[Row]) -> None:
+        self._heard.append(rows)
+        self._wake.set()
+
+    def _apply_heard(self) -> bool:
+        """Apply what the bus brought if it follows on; False if something is missing, which only the log can tell."""
+        heard, self._heard = self._heard, []
+        rows = sorted({row[0]: row for message in heard for row in message}.values())
+        following = [row for row in rows if row[0] > self.event.seq]
+        if [row[0] for row in following] != list(range(self.event.seq + 1, self.event.seq + 1 + len(following))):
+            return False
+        if _renames(following):
+            return False
+        self.on_touched(self._apply(following))
+        return True
+
+    async def _look(self) -> None:
+        """Fetch what other processes have written."""
+        try:
+            if await self._write(self.log.head, self.id) > self.event.seq:
+                self.on_touched(await self._apply_rows(await self._write(self.log.rows, self.id, self.event.seq)))
+        except Unavailable as error:
+            LOGGER.warning("cannot look at the log: %s", error)
+
+    async def _apply_rows(self, rows: list[Row]) -> list[str]:
+        touched = self._apply(rows)
+        renamed = _renames(rows)
+        if renamed:
+            names = await self._write(self.log.names, self.id, renamed)
+            self.names.update({person: names.get(person, "") for person in renamed})
+        return touched
+
+    def _apply(self, rows: Sequence[Row]) -> list[str]:
+        touched: list[str] = []
+        for seq, at, by, _, changes, _ in rows:
+            touched += apply(self.event, seq, at, by, _CHANGES.decode(changes))
+        return touched
+
+    async def _save(self) -> None:
+        state = msgspec.msgpack.encode(self.event)
+        self._saved_at = self.event.seq
+        try:
+            await self._write(self.log.save, self.id, self._saved_at, SHAPE, state)
+        except Unavailable as error:
+            LOGGER.warning("no snapshot: %s", error)
+
+    async def _write(self, do: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.writer, do, *arguments)
+
+
+def who(event: Event, person: str) -> Actor:
+    """The actor that a person is in this event; the system's commands come from the command line only."""
+    return Actor(SYSTEM, frozenset({SYSTEM})) if person == SYSTEM else actor(event, person)
+
+
+def restored(stored: Stored) -> tuple[Event, dict[str, str]]:
+    """State and names as the database has them."""
+    if stored.snapshot is None:
+        event = Event(stored.slug, stored.secret)
+    else:
+        event = msgspec.msgpack.decode(stored.snapshot[2], type=Event)
+    for seq, at, by, _, changes, _ in stored.rows:
+        apply(event, seq, at, by, _CHANGES.decode(changes))
+    return event, stored.names
+
+
+def _renames(rows: Iterable[Row]) -> list[str]:
+    """The people whose name these rows say has changed; the name itself is in the people table."""
+    return [
+        change.person for row in rows if b'"renamed"' in row[4] for change in _CHANGES.decode(row[4]) if isinstance(change, Renamed)
+    ]

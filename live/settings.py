@@ -1,0 +1,64 @@
+"""Settings: every value that an operator may turn, with its default and what it does. Read once, handed to who needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Each field is read from the environment as PLENUM_<NAME>, except `database_url` (DATABASE_URL, as platforms set it)."""
+
+    database_url: Annotated[str, "Where the log is. Empty: `plenum.sqlite3` in the data directory"] = ""
+    data: Annotated[str, "Directory of everything that is stored"] = "data"
+    public_url: Annotated[str, "Address under which people reach the server, for QR codes and links. Empty: as the browser says"] = ""
+    secure_cookies: Annotated[bool, "Set cookies for https only. Switch on behind TLS"] = False
+    trusted_proxies: Annotated[str, "Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated"] = "127.0.0.1"
+    batch_limit: Annotated[int, "Most commands in one commit; 1 switches group commit off"] = 1000
+    snapshot_rows: Annotated[int, "Log rows between two snapshots of an event's state"] = 10_000
+    flush_seconds: Annotated[float, "Least time between two updates of a channel under load"] = 0.1
+    presence_seconds: Annotated[float, "Least time between two updates of the numbers in hall and at home"] = 1.0
+    tail_seconds: Annotated[float, "How often the log is looked at for what another process has written"] = 0.5
+    lock_seconds: Annotated[float, "How long a commit waits for a locked database before it is refused"] = 2.0
+    slow_seconds: Annotated[float, "How long a client may have a backlog before it is told to come back"] = 30.0
+    ping_seconds: Annotated[float, "How often an idle connection is asked whether it is alive"] = 20.0
+    frame_bytes: Annotated[int, "Largest frame taken from a client"] = 65_536
+    form_bytes: Annotated[int, "Largest body of an HTTP request"] = 65_536
+    malformed_frames: Annotated[int, "Malformed frames from one connection before it is closed for good"] = 20
+    unanswered: Annotated[int, "Commands of one connection that may wait for their answer"] = 64
+    connections_per_address: Annotated[int, "Connections from one address; a hall shares one"] = 2000
+    send_burst: Annotated[float, "Commands that one person may send at once"] = 30.0
+    send_rate: Annotated[float, "Commands a second that one person may go on sending"] = 2.0
+    submit_burst: Annotated[float, "Contributions that one person may send at once; staff are not limited"] = 5.0
+    submit_rate: Annotated[float, "Contributions a second that one person may go on sending"] = 0.1
+    address_burst: Annotated[float, "Commands that one address may send at once; a hall shares one"] = 1000.0
+    address_rate: Annotated[float, "Commands a second that one address may go on sending"] = 200.0
+    join_burst: Annotated[float, "Tries to enter the hall's code or a link that one address has at once"] = 60.0
+    join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
+    native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
+    drain_seconds: Annotated[float, "How long a stopping server lets its clients leave"] = 10.0
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "DATABASE_URL" if name == "database_url" else f"PLENUM_{name.upper()}"
+
+
+def described() -> list[tuple[str, Any, str]]:
+    """(variable, default, help) of every setting, for the documentation and its test."""
+    hints = get_type_hints(Settings, include_extras=True)
+    defaults = Settings()
+    return [(variable(name), getattr(defaults, name), get_args(hint)[1]) for name, hint in hints.items() if get_origin(hint)]
+
+
+def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Settings from the environment, overruled by what is given (None is not given). Raises msgspec.ValidationError."""
+    source = os.environ if environment is None else environment
+    values: dict[str, Any] = {
+        field: source[variable(field)] for field in Settings.__struct_fields__ if variable(field) in source
+    }
+    values.update({name: value for name, value in given.items() if value is not None})
+    return msgspec.convert(values, Settings, strict=False)

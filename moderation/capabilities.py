@@ -1,0 +1,90 @@
+"""The list of all capabilities, and the two functions through which everything goes: `decide` and `apply`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from moderation import queue, roles
+from moderation.event import Event
+from rooms import contributions, joining, programme, support
+from rooms.command import Actor, Change, Command, Outcome, Refused
+
+COMMANDS: dict[str, tuple[type[Command], Any]] = {
+    **programme.COMMANDS,
+    **joining.COMMANDS,
+    **contributions.COMMANDS,
+    **support.COMMANDS,
+    **queue.COMMANDS,
+    **roles.COMMANDS,
+}
+"""Name → (arguments, rule)."""
+
+_APPLY: dict[type[Change], Any] = {
+    **programme.CHANGES,
+    **joining.CHANGES,
+    **contributions.CHANGES,
+    **support.CHANGES,
+    **roles.CHANGES,
+}
+
+AnyChange = (
+    programme.Configured
+    | programme.Advanced
+    | joining.Joined
+    | joining.Renamed
+    | contributions.Submitted
+    | contributions.Edited
+    | contributions.Moved
+    | support.Given
+    | support.TakenBack
+    | roles.Created
+    | roles.Redeemed
+    | roles.Revoked
+)
+"""Every change that a log can hold."""
+
+_PLACE = re.compile(r"`\$\.(\w+)|field `(\w+)`")
+_DECODERS = {name: msgspec.json.Decoder(arguments) for name, (arguments, _) in COMMANDS.items()}
+
+
+def parse(name: str, arguments: bytes | msgspec.Raw) -> Command:
+    """The command with its arguments. Refuses `unknown_command` and `malformed`."""
+    decoder = _DECODERS.get(name)
+    if decoder is None:
+        raise Refused("unknown_command", field="name")
+    try:
+        return decoder.decode(arguments)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        place = _PLACE.search(str(error))
+        raise Refused("malformed", field=place[1] or place[2] if place else "args") from None
+
+
+def decide(event: Event, actor: Actor, name: str, command: Command, now: int) -> Outcome:
+    """What follows from the command at time `now` (ms), or Refused. Rights first, then the rule. Changes nothing."""
+    roles.check_command(event, actor, name)
+    if event.phase == "documented" and name not in STILL_POSSIBLE and not actor.any_of("organiser"):
+        raise Refused("closed")
+    outcome: Outcome = COMMANDS[name][1](event, actor, command, now)
+    return outcome
+
+
+def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -> list[str]:
+    """Bring the state to log row `seq`; returns the keys of the documents touched."""
+    keys: list[str] = []
+    for change in changes:
+        keys.extend(_APPLY[type(change)](event, change, at, by))
+    touched = event.touched
+    for key in keys:
+        touched[key] = seq
+    event.seq = seq
+    return keys
+
+
+STILL_POSSIBLE = frozenset(
+    {"contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join"}
+)
+"""After the documentation is public its contents rest; people's rights do not."""

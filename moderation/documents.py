@@ -1,0 +1,186 @@
+"""What each audience is shown: which documents a channel has, and their data. Nothing that is not here ever leaves the server.
+
+A document's data are plain JSON values; `frontend/render.py` makes HTML of them. Names come from outside the event's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from moderation.event import Event
+from moderation.queue import allowed
+from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
+from rooms.programme import Words
+
+Data = dict[str, Any]
+Names = Mapping[str, str]
+
+
+def kind(channel: str) -> str:
+    """`output/main` → `output`."""
+    return channel.partition("/")[0]
+
+
+def channels_of(event: Event, key: str) -> list[str]:
+    """The channels that a touched key concerns; `output` stands for all outputs, `me/<person>` for one person's channel."""
+    name, _, rest = key.partition("/")
+    if name == "contribution":
+        return ["moderation", "public", f"me/{event.contributions.items[int(rest)].person}"]
+    if name in ("supports", "person"):
+        return [f"me/{rest}"]
+    return _CHANNELS.get(name, [])
+
+
+_CHANNELS = {
+    "on_air": ["output", "stage", "moderation", "public"],
+    "event": ["moderation", "stage", "public"],
+    "agenda": ["public"],
+    "queue": ["moderation"],
+    "support": ["moderation", "public"],
+    "entrance": ["hall"],
+}
+
+
+def keys(event: Event, channel: str, person: str) -> Iterator[str]:
+    """The keys of all documents that the channel has now, in the order of a page."""
+    which = kind(channel)
+    yield from _FIXED[which]
+    items = event.contributions.items.values()
+    if which == "moderation":
+        yield from (f"contribution/{item.number}" for item in items)
+    elif which == "public":
+        yield from (f"contribution/{item.number}" for item in items if item.state in PUBLIC)
+    elif which == "me":
+        yield from (f"contribution/{item.number}" for item in items if item.person == person)
+
+
+_FIXED = {
+    "public": ("event", "agenda", "on_air"),
+    "stage": ("event", "on_air"),
+    "hall": ("entrance",),
+    "moderation": ("event", "on_air", "queue"),
+    "output": ("on_air",),
+    "me": ("person", "supports"),
+}
+
+
+def data(event: Event, names: Names, channel: str, key: str, lang: str, person: str = "") -> Data | None:
+    """The document's data for this channel, or None if this audience does not see it (any more)."""
+    name, _, rest = key.partition("/")
+    which = kind(channel)
+    if name == "contribution":
+        return _contribution(event, names, which, event.contributions.items[int(rest)], lang, person)
+    if name == "on_air":
+        return _on_air(event, names, lang)
+    if name == "event":
+        return _event(event, lang)
+    if name == "agenda":
+        return _agenda(event, lang)
+    if name == "queue":
+        return _queue(event)
+    if name == "person":
+        return {"name": names.get(person, ""), "place": event.attendance.place(person)}
+    if name == "supports":
+        return {"contributions": event.supports.of(person)}
+    return None
+
+
+def public(event: Event, names: Names, item: Contribution, lang: str) -> Data:
+    """A contribution as everybody may see it."""
+    topic = event.programme.topic(item.topic) if item.topic else None
+    return {
+        "number": item.number,
+        "kind": item.kind,
+        "text": item.text,
+        "topic": item.topic,
+        "topic_title": words(topic.title, lang) if topic else None,
+        "name": names.get(item.person, ""),
+        "origin": item.origin,
+        "at": iso(item.at),
+        "state": item.state,
+        "edited": item.original is not None,
+        "support": event.supports.count(item.number),
+    }
+
+
+def own(event: Event, names: Names, item: Contribution, lang: str) -> Data:
+    """A contribution as its author sees it."""
+    return {
+        **public(event, names, item, lang),
+        "reason": item.reason,
+        "receipt": receipt(event, item.number),
+        "may_edit": item.state in EDITABLE and event.phase in ("registration", "live"),
+        "may_withdraw": item.state != "withdrawn",
+    }
+
+
+def words(texts: Words, lang: str) -> str:
+    """The text in this language, else in the first one there is."""
+    return texts.get(lang) or next(iter(texts.values()), "")
+
+
+def iso(ms: int) -> str:
+    """Milliseconds since the epoch → ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _contribution(event: Event, names: Names, which: str, item: Contribution, lang: str, person: str) -> Data | None:
+    if which == "moderation":
+        return _moderated(event, names, item, lang)
+    if which == "me":
+        return own(event, names, item, lang) if item.person == person else None
+    return public(event, names, item, lang) if item.state in PUBLIC else None
+
+
+def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Data:
+    return {
+        **public(event, names, item, lang),
+        "reason": item.reason,
+        "original": item.original,
+        "may": allowed(event, item),
+        "history": [{"state": step.state, "at": iso(step.at), "by": names.get(step.by, "")} for step in item.history],
+        "in_state_since": iso(item.history[-1].at),
+    }
+
+
+def _on_air(event: Event, names: Names, lang: str) -> Data:
+    number = event.contributions.on_air
+    if number is None:
+        return {"contribution": None, "since": None}
+    item = event.contributions.items[number]
+    return {"contribution": public(event, names, item, lang), "since": iso(item.history[-1].at)}
+
+
+def _event(event: Event, lang: str) -> Data:
+    programme = event.programme
+    return {
+        "slug": event.slug,
+        "phase": event.phase,
+        "title": words(programme.title, lang),
+        "venue": {"name": programme.venue.name, "address": programme.venue.address},
+        "starts": programme.starts,
+        "ends": programme.ends,
+        "languages": list(programme.languages),
+        "accepting": event.phase in ("registration", "live"),
+        "premoderated": programme.premoderation,
+    }
+
+
+def _agenda(event: Event, lang: str) -> Data:
+    items = event.programme.agenda
+    return {
+        "items": [
+            {"at": item.at, "title": words(item.title, lang), "speaker": item.speaker, "note": words(item.note, lang)}
+            for item in items
+        ]
+    }
+
+
+def _queue(event: Event) -> Data:
+    aired = {"hall": 0, "home": 0, "other": 0}
+    for item in event.contributions.items.values():
+        if any(step.state in ("on_air", "answered") for step in item.history):
+            aired[item.origin if item.origin in aired else "other"] += 1
+    return {"counts": {state: count for state, count in event.contributions.by_state.items() if count}, "aired": aired}

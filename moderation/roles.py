@@ -1,0 +1,185 @@
+"""Roles: who may send which command and watch which channel, and the links by which people get a role."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from moderation.event import Event, Link
+from rooms.command import SYSTEM, Actor, Change, Command, Outcome, Refused
+
+EVERYBODY = ("everybody",)
+ORGANISER = ("organiser",)
+MODERATOR = ("moderator", "organiser")
+ON_AIR = ("moderator", "organiser", "operator")
+STAFF = ("helper", "moderator", "operator", "organiser")
+
+MAY_SEND = {
+    "event.configure": (SYSTEM,),
+    "event.advance": ORGANISER,
+    "person.join": EVERYBODY,
+    "contribution.submit": EVERYBODY,
+    "contribution.edit": EVERYBODY,
+    "contribution.withdraw": EVERYBODY,
+    "contribution.approve": MODERATOR,
+    "contribution.return": MODERATOR,
+    "contribution.shortlist": MODERATOR,
+    "contribution.hide": MODERATOR,
+    "contribution.air": ON_AIR,
+    "contribution.answer": ON_AIR,
+    "contribution.restore": ON_AIR,
+    "support.give": EVERYBODY,
+    "support.withdraw": EVERYBODY,
+    "link.create": ORGANISER,
+    "link.redeem": EVERYBODY,
+    "link.revoke": ORGANISER,
+}
+"""Command name → roles. "Everybody" still meets the rule itself: an author edits only what is theirs."""
+
+MAY_WATCH = {"public": EVERYBODY, "stage": EVERYBODY, "me": EVERYBODY, "hall": STAFF, "moderation": STAFF, "output": STAFF}
+"""Kind of channel → roles. An output is also opened by its own token, and by nobody's cookie alone."""
+
+Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]
+
+
+class Create(Command, frozen=True):
+    """Make a link: a sign-in link for a role, used once, or an output's address (`overlay` with a name), used until revoked."""
+
+    role: Role
+    token_hash: str
+    expires_at: int | None = None
+    name: str = ""
+
+
+class Redeem(Command, frozen=True):
+    """Sign in with the token of a link."""
+
+    token: str
+
+
+class Revoke(Command, frozen=True):
+    """Take back an output's address, or all open sign-in links of a role and the role from all who have it."""
+
+    role: Role
+    name: str = ""
+
+
+class Created(Change, frozen=True, tag="link_created"):
+    """There is a link with this hash."""
+
+    role: Role
+    token_hash: str
+    expires_at: int | None
+    name: str
+
+
+class Redeemed(Change, frozen=True, tag="link_redeemed"):
+    """This person has the role; the link is used up."""
+
+    token_hash: str
+    person: str
+
+
+class Revoked(Change, frozen=True, tag="link_revoked"):
+    """The links of this role (and name) are gone, and the role with them."""
+
+    role: Role
+    name: str
+
+
+def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
+    """Refuses `name_missing`: an output needs one."""
+    if command.role == "overlay" and not command.name.replace("-", "").isalnum():
+        raise Refused("name_missing", field="name")
+    return Outcome([Created(command.role, command.token_hash, command.expires_at, command.name)])
+
+
+def redeem(event: Event, actor: Actor, command: Redeem, now: int) -> Outcome:
+    """Refuses `link_unknown`, `link_used`, `link_expired`."""
+    token_hash = hashed(command.token)
+    link = event.roles.links.get(token_hash)
+    if link is None or link.role == "overlay":
+        raise Refused("link_unknown", field="token")
+    if link.redeemed_by is not None:
+        raise Refused("link_used", field="token")
+    if link.expires_at is not None and now >= link.expires_at:
+        raise Refused("link_expired", field="token")
+    return Outcome([Redeemed(token_hash, actor.person)], {"role": link.role})
+
+
+def revoke(event: Event, actor: Actor, command: Revoke, now: int) -> Outcome:
+    """Revoking what is not there is done already."""
+    return Outcome([Revoked(command.role, command.name)])
+
+
+def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]:
+    """An output of the same name gets a new address: the old one ends."""
+    if change.role == "overlay":
+        _forget(event, change.role, change.name)
+    event.roles.links[change.token_hash] = Link(change.role, change.expires_at, change.name)
+    return ()
+
+
+def redeemed(event: Event, change: Redeemed, now: int, by: str) -> tuple[str, ...]:
+    """The person's rights."""
+    link = event.roles.links[change.token_hash]
+    link.redeemed_by = change.person
+    event.roles.held.setdefault(change.person, set()).add(link.role)
+    return (f"person/{change.person}", "rights")
+
+
+def revoked(event: Event, change: Revoked, now: int, by: str) -> tuple[str, ...]:
+    """The rights of those who had the role."""
+    _forget(event, change.role, change.name)
+    if change.role != "overlay":
+        for roles in event.roles.held.values():
+            roles.discard(change.role)
+    return ("rights",)
+
+
+def hashed(token: str) -> str:
+    """How a token is kept: it has 128 random bits, so a plain SHA-256 cannot be turned back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def actor(event: Event, person: str) -> Actor:
+    """The person with the roles held in this event."""
+    return Actor(person, frozenset(event.roles.held.get(person, ())))
+
+
+def check_command(event: Event, who: Actor, name: str) -> None:
+    """Refuses `forbidden` if the actor's roles do not allow the command."""
+    allowed = MAY_SEND[name]
+    if allowed is not EVERYBODY and not who.any_of(*allowed):
+        raise Refused("forbidden")
+
+
+def check_channel(event: Event, who: Actor, channel: str, token: str | None) -> None:
+    """Refuses `unknown_channel` and `forbidden`. Channels: `public`, `stage`, `me`, `hall`, `moderation`, `output/<name>`."""
+    kind, _, name = channel.partition("/")
+    allowed = MAY_WATCH.get(kind)
+    if allowed is None or bool(name) != (kind == "output"):
+        raise Refused("unknown_channel", field="channels")
+    if allowed is EVERYBODY or who.any_of(*allowed):
+        return
+    if kind == "output" and token is not None and output_of(event, token) == name:
+        return
+    raise Refused("forbidden", field="channels")
+
+
+def output_of(event: Event, token: str) -> str | None:
+    """The name of the output whose token this is."""
+    link = event.roles.links.get(hashed(token))
+    return link.name if link is not None and link.role == "overlay" else None
+
+
+def _forget(event: Event, role: Role, name: str) -> None:
+    links = event.roles.links
+    for token_hash in [key for key, link in links.items() if link.role == role and (role != "overlay" or link.name == name)]:
+        del links[token_hash]
+
+
+COMMANDS = {"link.create": (Create, create), "link.redeem": (Redeem, redeem), "link.revoke": (Revoke, revoke)}
+CHANGES = {Created: created, Redeemed: redeemed, Revoked: revoked}

@@ -1,0 +1,25 @@
+"""The state of one event: a slice per capability, and when each document was last touched."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rooms.contributions import Contributions
+from rooms.joining import Attendance
+from rooms.programme import Phase, Programme
+from rooms.support import Supports
+
+
+class Event(msgspec.Struct):
+    """Everything the rules know of an event. `secret` keys codes and receipts and is never shown; `seq` is the last log row
+    applied; `touched` maps a document's key to the seq of the row that last touched it."""
+
+    slug: str
+    secret: str
+    seq: int = 0
+    touched: dict[str, int] = {}
+    phase: Phase = "draft"
+    programme: Programme = Programme("", {}, "", "")
+    attendance: Attendance = msgspec.field(default_factory=Attendance)
+    contributions: Contributions = msgspec.field(default_factory=Contributions)
+    supports: Supports = msgspec.field(default_factory=Supports)

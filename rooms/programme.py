@@ -1,0 +1,124 @@
+"""The event itself: its facts (from the organiser's TOML file) and the phase it is in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rooms.command import Actor, Change, Command, Outcome, Refused
+
+if TYPE_CHECKING:
+    from rooms.event import Event
+
+PHASES = ("draft", "registration", "live", "closed", "documented")
+Phase = Literal["draft", "registration", "live", "closed", "documented"]
+Words = dict[str, str]
+"""One text in several languages: language code → text."""
+
+
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a contribution can be about; `group` names the pillar or field it stands under."""
+
+    id: str
+    title: Words
+    group: Words = {}
+
+
+class AgendaItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One point of the evening; `at` is local time as printed, e.g. "18:10"."""
+
+    at: str
+    title: Words
+    speaker: str = ""
+    note: Words = {}
+
+
+class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the pictures come from: `hls` plays here, `embed` shows a third party's player after a click, `link` leads away."""
+
+    kind: Literal["none", "embed", "hls", "link"] = "none"
+    address: str = ""
+    provider: str = ""
+
+
+class Venue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the hall is."""
+
+    name: str = ""
+    address: str = ""
+
+
+class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The facts of an event. Times are ISO 8601 with offset; `code_period` is in seconds."""
+
+    slug: str
+    title: Words
+    starts: str
+    ends: str
+    venue: Venue = Venue()
+    languages: tuple[str, ...] = ("de", "en")
+    topics: tuple[Topic, ...] = ()
+    agenda: tuple[AgendaItem, ...] = ()
+    stream: Stream = Stream()
+    premoderation: bool = True
+    code_period: int = 150
+
+    def topic(self, topic_id: str) -> Topic | None:
+        """The topic with this id, if the event has it."""
+        return next((topic for topic in self.topics if topic.id == topic_id), None)
+
+
+class Configure(Command, frozen=True):
+    """Set or replace the facts; the phase stays."""
+
+    programme: Programme
+
+
+class Advance(Command, frozen=True):
+    """Go to another phase: any later one, or one back (a slip)."""
+
+    phase: Phase
+
+
+class Configured(Change, frozen=True, tag="configured"):
+    """The event has these facts."""
+
+    programme: Programme
+
+
+class Advanced(Change, frozen=True, tag="advanced"):
+    """The event is in this phase."""
+
+    phase: Phase
+
+
+def configure(event: Event, actor: Actor, command: Configure, now: int) -> Outcome:
+    """Refuses `wrong_slug` if the facts belong to another event."""
+    if command.programme.slug != event.slug:
+        raise Refused("wrong_slug", field="slug")
+    return Outcome([Configured(command.programme)])
+
+
+def advance(event: Event, actor: Actor, command: Advance, now: int) -> Outcome:
+    """Refuses `wrong_state` for a jump back over more than one phase."""
+    if PHASES.index(command.phase) < PHASES.index(event.phase) - 1:
+        raise Refused("wrong_state", field="phase", state=event.phase)
+    changes: list[Change] = [] if command.phase == event.phase else [Advanced(command.phase)]
+    return Outcome(changes, {"phase": command.phase})
+
+
+def configured(event: Event, change: Configured, now: int, by: str) -> tuple[str, ...]:
+    """The facts and everything that shows them."""
+    event.programme = change.programme
+    return ("event", "agenda", "entrance", *(f"contribution/{number}" for number in event.contributions.items))
+
+
+def advanced(event: Event, change: Advanced, now: int, by: str) -> tuple[str, ...]:
+    """The phase."""
+    event.phase = change.phase
+    return ("event",)
+
+
+COMMANDS = {"event.configure": (Configure, configure), "event.advance": (Advance, advance)}
+CHANGES = {Configured: configured, Advanced: advanced}
