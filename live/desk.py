@@ -109,6 +109,20 @@ class Desk:
         else:
             read()
 
+    async def read(self, look: Callable[[], T]) -> T:
+        """What `look` returns when it is called settled."""
+        seen: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def settled() -> None:
+            if not seen.done():
+                try:
+                    seen.set_result(look())
+                except Exception as error:
+                    seen.set_exception(error)
+
+        self.settled(settled)
+        return await seen
+
     async def run(self) -> None:
         """Serve until cancelled: commands as they come, and from time to time a look at what other processes wrote."""
         while True:

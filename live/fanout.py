@@ -1,8 +1,8 @@
 """Shared frames: one message, encoded once, written to every WebSocket that watches.
 
-A server's frames are not masked (RFC 6455 section 5.1), so the same bytes are right for everybody; compression without
-context takeover (RFC 7692 section 7.1.1) makes that true of compressed frames as well. A connection with a backlog leaves
-its groups at once: nothing is ever queued for a slow reader; its owner catches up when it has drained.
+A server's frames are not masked (RFC 6455 section 5.1), so the same bytes are right for everybody; compression
+without context takeover (RFC 7692 section 7.1.1) makes that true of compressed frames as well. A connection with a
+backlog leaves its groups at once: nothing is ever queued for a slow reader; its owner catches up when it has drained.
 
 All of it belongs to the event loop's thread.
 """
@@ -17,14 +17,16 @@ import zlib
 from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import cache
+from importlib import import_module
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, WebSocketReceiveEvent
     from uvicorn.config import Config
     from uvicorn.server import ServerState
     from websockets.frames import Frame as ReceivedFrame
@@ -99,7 +101,7 @@ class Link(Protocol):
 
 
 Way = Literal["extension", "ctypes", "transport"]
-"""How a group writes: the C loop in `_fanout.c`, which gives the GIL away; libc's `send` from Python; or the transport."""
+"""How a group writes: the C loop of `_fanout.c`, without the GIL; libc's `send` from Python; or the transport."""
 
 SendMany = Callable[[Sequence[int], bytes], list[tuple[int, int]]]
 """Sends the bytes to every descriptor; returns (index, bytes taken) of those that did not take all of them."""
@@ -108,9 +110,9 @@ SendMany = Callable[[Sequence[int], bytes], list[tuple[int, int]]]
 class Group:
     """Connections that get the same frames.
 
-    A member that falls behind is no longer a member, and `on_behind` is told so before `send` returns: the frame in hand
-    is still delivered to it, in order, and nothing after it. Its owner adds it again when it has drained and has been
-    written what is current. Joining is one step: `link.write(snapshot)`, then `add(link)`, without an await between.
+    A member that falls behind is no longer a member, and `on_behind` is told so before `send` returns: the frame in
+    hand is still delivered to it, in order, and nothing after it. Its owner adds it again when it has drained and has
+    been written what is current. Joining is one step: `link.write(snapshot)`, `add(link)`, without an await between.
     """
 
     def __init__(self, on_behind: Callable[[Link], None], way: Way | None = None) -> None:
@@ -145,7 +147,7 @@ class Group:
             self.drop(link)
 
     def send(self, frame: Frame) -> None:
-        """Writes the frame to every member. Members may come and go in the reports; they see this frame once or never."""
+        """Writes the frame to every member. Reports may let members come and go: they see this frame once or never."""
         fell: list[FanoutProtocol] = []
         for (deflated, direct), lane in self._lanes.items():
             if lane.links:
@@ -211,12 +213,13 @@ class _Lane:
 class FanoutProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket connection (`ws=FanoutProtocol`) as a Link, found at `scope["extensions"][SCOPE_KEY]`.
 
-    Its write-buffer limit is 0, so that `pause_writing` means that there is a backlog. Behind TLS the limit is 1, because
-    SSL transports pause at 0 even when empty, and up to 64 KiB more wait below them before they say so.
+    Its write-buffer limit is 0, so that `pause_writing` means that there is a backlog. Behind TLS the limit is 1,
+    because SSL transports pause at 0 even when empty, and up to 64 KiB more wait below them before they say so.
     """
 
     __slots__ = ("_cutoff", "_muted", "_on_text", "_untold", "behind", "deflated", "descriptor", "groups", "on_behind",
                  "on_drained")  # fmt: skip
+    queue: _Inbox
 
     def __init__(
         self,
@@ -272,8 +275,8 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
     def on_text(self) -> Callable[[str], None] | None:
         """Takes text messages at once, instead of the ASGI queue; binary ones are then refused with 1003.
 
-        Setting it hands over what waits in the queue. There is no flow control but `pause_reading`, after which the rest
-        of what was read (at most 256 KiB) still comes. If it raises, the connection is closed with 1011.
+        Setting it hands over what waits in the queue. There is no flow control but `pause_reading`, after which the
+        rest of what was read (at most 256 KiB) still comes. If it raises, the connection is closed with 1011.
         """
         return self._on_text
 
@@ -307,7 +310,7 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
     # For groups.
 
     def hand_over(self, data: bytes) -> bool:
-        """Gives data to the transport while a group sends: a backlog is noted and told later. Returns whether there is one."""
+        """Gives data to the transport while a group sends; a backlog is told later. Returns whether there is one."""
         self._muted = True
         try:
             self.transport.write(data)
@@ -362,7 +365,7 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
     # so whatever ends the connection retires it first.
 
     def _retire(self) -> None:
-        """Leaves all groups for good. A peer that does not read what is left is cut off after `close_timeout` seconds."""
+        """Leaves all groups for good. A peer that does not read the rest is cut off after `close_timeout` seconds."""
         groups, self.groups = self.groups, ()
         for group in groups:
             group.drop(self)
@@ -376,7 +379,8 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
         for extension in self.conn.extensions:
             if isinstance(extension, PerMessageDeflate):
                 self.deflated = extension.local_max_window_bits >= WINDOW_BITS
-        self.scope["extensions"][SCOPE_KEY] = self  # type: ignore[typeddict-item]
+        extensions = cast("dict[str, object]", self.scope["extensions"])
+        extensions[SCOPE_KEY] = self
 
     def handle_bytes(self, event: ReceivedFrame) -> None:
         if self._on_text is not None:
@@ -442,3 +446,189 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
             await super().run_asgi()
         finally:
             self._retire()
+
+
+class AsgiLink:
+    """A Link over a plain ASGI `send`, for servers without FanoutProtocol. The endpoint's task group runs `drain`.
+
+    It is behind when more than one message waits. Groups skip links that are behind, so that is all that waits here.
+    """
+
+    def __init__(self, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]) -> None:
+        self.behind = False
+        self.on_behind: Callable[[], None] | None = None
+        self.on_drained: Callable[[], None] | None = None
+        self.groups: tuple[Group, ...] = ()
+        self._send = send
+        self._waiting: deque[Frame] = deque()
+        self._end: dict[str, Any] | None = None
+        self._changed = asyncio.Event()
+
+    def write(self, frame: Frame) -> None:
+        """See Link."""
+        if self._end is not None:
+            return
+        self._waiting.append(frame)
+        self._changed.set()
+        if len(self._waiting) > 1 and not self.behind:
+            self._fall_behind()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """See Link. What waits is dropped."""
+        if self._end is None:
+            self._end = {"type": "websocket.close", "code": code, "reason": reason}
+            self._waiting.clear()
+            self._leave()
+            self._changed.set()
+
+    def buffered(self) -> int:
+        """See Link: what the server has taken is not counted, it cannot be seen from here."""
+        return sum(len(frame.payload) for frame in self._waiting)
+
+    async def drain(self) -> None:
+        """Sends what is written until the link is closed or the client is gone; to be cancelled with the endpoint."""
+        try:
+            while self._end is None:
+                await self._changed.wait()
+                await self._send_waiting()
+            await self._send(self._end)
+        except OSError:  # how ASGI servers say that the client has gone
+            self._end = {}
+        finally:
+            self._leave()
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            frame = self._waiting.popleft()
+            body = {"text": frame.text} if frame.opcode == TEXT else {"bytes": frame.payload}
+            await self._send({"type": "websocket.send", **body})
+        self._changed.clear()
+        if self.behind and self._end is None:
+            self.behind = False
+            if self.on_drained is not None:
+                self.on_drained()
+
+    def _fall_behind(self) -> None:
+        self.behind = True
+        for group in self._leave():
+            group.report(self)
+        if self.on_behind is not None:
+            self.on_behind()
+
+    def _leave(self) -> tuple[Group, ...]:
+        groups, self.groups = self.groups, ()
+        for group in groups:
+            group.drop(self)
+        return groups
+
+
+def fastest_way() -> Way:
+    """The fastest way to write that this installation has."""
+    return "extension" if _extension() else "ctypes" if _libc_send() else "transport"
+
+
+def _send_many(way: Way) -> SendMany | None:
+    """None: through the transports. Raises RuntimeError if this installation does not have it."""
+    if way == "transport":
+        return None
+    send_many = _extension() if way == "extension" else _libc_send()
+    if send_many is None:
+        raise RuntimeError(f"this installation cannot send by {way}")
+    return send_many
+
+
+def _extension() -> SendMany | None:
+    try:
+        send_many: SendMany = import_module("live._fanout").send_many
+    except ImportError:
+        return None
+    return send_many
+
+
+@cache
+def _libc_send() -> SendMany | None:
+    """libc's `send`, called without giving the GIL away, which other threads would use to hold up every single call."""
+    try:
+        send = ctypes.PyDLL(None).send
+    except (OSError, TypeError, AttributeError):  # not POSIX
+        return None
+    send.restype = ctypes.c_ssize_t
+
+    def send_many(descriptors: Sequence[int], data: bytes) -> list[tuple[int, int]]:
+        size = len(data)
+        taken = list(map(send, descriptors, repeat(data), repeat(ctypes.c_size_t(size)), repeat(_SEND_FLAGS)))
+        if taken.count(size) == len(taken):
+            return []
+        return [(i, max(count, 0)) for i, count in enumerate(taken) if count != size]
+
+    return send_many
+
+
+_SEND_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
+
+_DEFLATE = [
+    ServerPerMessageDeflateFactory(
+        server_no_context_takeover=True,  # one compressed frame for all
+        client_no_context_takeover=True,  # and no window kept per connection
+        server_max_window_bits=WINDOW_BITS,
+        client_max_window_bits=WINDOW_BITS,
+        compress_settings={"memLevel": 5},
+    )
+]
+
+
+class _Inbox(asyncio.Queue["ASGIReceiveEvent"]):
+    """The ASGI events of one connection for its one reader, without the four deques (3 kB) of an asyncio.Queue."""
+
+    def __init__(self) -> None:
+        self._events: deque[ASGIReceiveEvent] | tuple[()] = ()
+        self._reader: asyncio.Future[None] | None = None
+
+    def put_nowait(self, item: ASGIReceiveEvent) -> None:
+        if not isinstance(self._events, deque):
+            self._events = deque()
+        self._events.append(item)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not isinstance(self._events, deque):
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        event = self._events.popleft()
+        if not self._events:
+            self._events = ()
+        return event
+
+    def empty(self) -> bool:
+        return not self._events
+
+    def take_messages(self) -> list[WebSocketReceiveEvent]:
+        """Takes the messages out and leaves the other events."""
+        events, self._events = self._events, ()
+        messages: list[WebSocketReceiveEvent] = []
+        for event in events:
+            if event["type"] == "websocket.receive":
+                messages.append(event)
+            else:
+                self.put_nowait(event)
+        return messages
+
+
+def _encode(payload: bytes, head: int) -> bytes:
+    """RFC 6455 section 5.2, without mask."""
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", head, size) + payload
+    if size < 65536:
+        return struct.pack("!BBH", head, 126, size) + payload
+    return struct.pack("!BBQ", head, 127, size) + payload
+
+
+def _deflate(payload: bytes) -> bytes:
+    """Raw deflate of one message; the empty block at its end is left out (RFC 7692 section 7.2.1)."""
+    compressor = zlib.compressobj(wbits=-WINDOW_BITS)
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]

@@ -62,3 +62,8 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
     }
     values.update({name: value for name, value in given.items() if value is not None})
     return msgspec.convert(values, Settings, strict=False)
+
+
+def export(settings: Settings) -> None:
+    """Hand the settings down to processes that this one starts."""
+    os.environ.update({variable(name): str(getattr(settings, name)) for name in Settings.__struct_fields__})

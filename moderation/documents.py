@@ -71,7 +71,11 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
     name, _, rest = key.partition("/")
     which = kind(channel)
     if name == "contribution":
-        return _contribution(event, names, which, event.contributions.items[int(rest)], lang, person)
+        if not visible(event, channel, key, person):
+            return None
+        item = event.contributions.items[int(rest)]
+        shape = {"moderation": _moderated, "me": own}.get(which, public)
+        return shape(event, names, item, lang)
     if name == "on_air":
         return _on_air(event, names, lang)
     if name == "event":
@@ -85,6 +89,17 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
     if name == "supports":
         return {"contributions": event.supports.of(person)}
     return None
+
+
+def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
+    """Whether the channel's audience sees this document now."""
+    name, _, rest = key.partition("/")
+    if name != "contribution":
+        return True
+    item, which = event.contributions.items[int(rest)], kind(channel)
+    if which == "me":
+        return item.person == person
+    return which == "moderation" or item.state in PUBLIC
 
 
 def public(event: Event, names: Names, item: Contribution, lang: str) -> Data:
@@ -124,14 +139,6 @@ def words(texts: Words, lang: str) -> str:
 def iso(ms: int) -> str:
     """Milliseconds since the epoch → ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _contribution(event: Event, names: Names, which: str, item: Contribution, lang: str, person: str) -> Data | None:
-    if which == "moderation":
-        return _moderated(event, names, item, lang)
-    if which == "me":
-        return own(event, names, item, lang) if item.person == person else None
-    return public(event, names, item, lang) if item.state in PUBLIC else None
 
 
 def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Data:

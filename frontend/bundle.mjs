@@ -1,0 +1,72 @@
+// Bundles the npm packages that pages use into the folder named by the first argument. Run by hatch_build.py.
+import { cp, mkdir, readFile, writeFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { build, transform } from "esbuild";
+import { PurgeCSS } from "purgecss";
+
+const PACKAGES = ["idiomorph", "hls.js", "@kern-ux/native", "@fontsource/fira-sans"];
+const MODULES = { "idiomorph.js": "idiomorph", "hls.js": "hls.js/light" };
+const TYPES = { "idiomorph.d.ts": "idiomorph/dist/idiomorph.d.ts", "hls.d.ts": "hls.js/dist/hls.d.ts" };
+// KERN's regular and semi-bold; its medium (500) falls back to regular, the browsers' bold (700) to semi-bold.
+const WEIGHTS = [400, 600];
+const USERS = ["templates/**/*.html", "static/js/**/*.js", "*.py"];
+
+const out = process.argv[2];
+const packageFile = (...path) => join("node_modules", ...path);
+
+await mkdir(join(out, "fonts"), { recursive: true });
+await Promise.all([modules(), types(), kern(), fonts(), licenses()]);
+
+async function modules() {
+  for (const [file, name] of Object.entries(MODULES))
+    await build({
+      entryPoints: [name], outfile: join(out, file),
+      bundle: true, minify: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning",
+    });
+}
+
+async function types() {
+  for (const [file, source] of Object.entries(TYPES)) await cp(packageFile(source), join(out, file));
+}
+
+/** KERN without what no template, script or Python file names, in a layer of its own so that our layers come after it. */
+async function kern() {
+  const [purged] = await new PurgeCSS().purge({
+    css: [packageFile("@kern-ux/native/dist/kern.css")],
+    content: USERS,
+    defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],
+    dynamicAttributes: ["data-kern-theme", "open", "disabled", "aria-disabled", "aria-expanded", "aria-current"],
+    keyframes: true,
+  });
+  const css = purged.css.replace('@charset "UTF-8";', "");
+  await write("kern.css", await minified(`@layer kern {${css}}`));
+}
+
+/** Fira Sans, split by script: a browser loads only the files whose characters a page has. */
+async function fonts() {
+  const sheets = await Promise.all(WEIGHTS.map((w) => readFile(packageFile(`@fontsource/fira-sans/${w}.css`), "utf8")));
+  const css = sheets.join("\n").replaceAll(/, url\([^)]*\.woff\) format\('woff'\)/g, "").replaceAll("./files/", "./fonts/");
+  for (const [, file] of css.matchAll(/\.\/fonts\/([\w.-]+)/g))
+    await cp(packageFile("@fontsource/fira-sans/files", file), join(out, "fonts", file));
+  await write("fonts.css", await minified(css));
+}
+
+async function licenses() {
+  const texts = await Promise.all(PACKAGES.map(license));
+  await write("LICENSES.txt", texts.join(`\n${"=".repeat(80)}\n\n`));
+}
+
+async function license(name) {
+  const { version, license } = JSON.parse(await readFile(packageFile(name, "package.json"), "utf8"));
+  const file = (await readdir(packageFile(name))).find((entry) => /^licen[cs]e/i.test(entry));
+  if (!file) throw new Error(`${name} has no licence file`);
+  return `${name} ${version}, ${license}\n\n${await readFile(packageFile(name, file), "utf8")}`;
+}
+
+async function minified(css) {
+  return (await transform(css, { loader: "css", minify: true, legalComments: "none" })).code;
+}
+
+async function write(file, text) {
+  await writeFile(join(out, file), text);
+}

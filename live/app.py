@@ -1,0 +1,134 @@
+"""The composition: the only module that knows all parts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from frontend import pages
+from frontend.assets import Assets
+from live import api, endpoint
+from live.desks import Desks
+from live.identity import Identity
+from live.log import Log
+from live.settings import Settings
+from live.site import Site, cookie_header
+
+
+def open_log(settings: Settings) -> Log:
+    """The log of these settings, with its tables."""
+    url = settings.database_url
+    if not url:
+        directory = Path(settings.data)
+        directory.mkdir(parents=True, exist_ok=True)
+        url = f"sqlite:///{directory / 'plenum.sqlite3'}"
+    log = Log(url, lock_seconds=settings.lock_seconds)
+    log.create_tables()
+    return log
+
+
+def create(settings: Settings) -> Starlette:
+    """The application. Opens the log at once, so that a wrong address is told before anybody connects."""
+    log = open_log(settings)
+    desks = Desks(log, settings)
+    site = Site(settings, desks, Identity(log.key("person")), Assets())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with desks:
+            yield
+        log.close()
+
+    app = Starlette(
+        routes=[*api.routes(site), *pages.routes(site), WebSocketRoute("/ws/{slug}", endpoint.serve)],
+        middleware=[
+            Middleware(Persons, site=site),
+            Middleware(GZipMiddleware, minimum_size=500, compresslevel=5),
+            Middleware(BodyLimit, most=settings.form_bytes),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.site = site
+    return app
+
+
+class Persons:
+    """Gives a new person their cookie, and every response the headers that all share."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self.app, self.site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        state: dict[str, Any] = scope.setdefault("state", {})
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.setdefault("headers", [])
+                if state.get("new"):
+                    headers.append(cookie_header(self.site.cookie(state["person"])))
+                names = {name.lower() for name, _ in headers}
+                headers.extend((name, value) for name, value in SECURITY if name not in names)
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), browsing-topics=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+
+
+class BodyLimit:
+    """No request body is read beyond `most` bytes: 413."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self.app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self.most:
+            await _too_large(send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.most:
+                await _too_large(send)
+                return
+        sent = False
+
+        async def again() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, again, send)
+
+
+async def _too_large(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"text/plain"), (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": b"too large"})

@@ -1,0 +1,135 @@
+"""The command line: `plenum serve`, `plenum event`, `plenum link`, `plenum rehearse`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tomllib
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from live import rehearsal, server
+from live.admin import configure, exported, link, send
+from live.app import open_log
+from live.desks import Desks
+from live.log import Unavailable
+from live.settings import Settings, load
+from rooms.command import Refused
+from rooms.programme import Programme
+
+ROLES = ("organiser", "moderator", "operator", "helper", "overlay")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        settings = load(data=given.data, public_url=getattr(given, "url", None))
+        return int(given.run(given, settings) or 0)
+    except (Refused, Unavailable, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
+        detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
+        print(f"plenum: {problem}{detail}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = argparse.ArgumentParser("plenum", description="Carries hybrid citizens' dialogues.")
+    top.add_argument("--data", help="directory of everything that is stored (default: data)")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = _command(commands, "serve", server.serve, "run the server")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000)")
+    serve.add_argument("--url", help="address under which people reach it, e.g. https://dialog.example")
+    serve.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    serve.add_argument("--demo", action="store_true", help="play the evening of 20 August 2020")
+
+    event = commands.add_parser("event", help="create, list and export events").add_subparsers(required=True, metavar="ACTION")
+    create = _command(event, "create", _with_desks(create_event), "create an event from a TOML file, or change its facts")
+    create.add_argument("file", type=Path)
+    create.add_argument("--phase", choices=("draft", "registration", "live"), help="open it at once")
+    _command(event, "list", _with_desks(list_events), "list all events")
+    export = _command(event, "export", _with_desks(export_event), "print all contributions as JSON lines")
+    export.add_argument("slug")
+
+    link = _command(commands, "link", _with_desks(make_link), "print a sign-in link for a role, or an overlay's address")
+    link.add_argument("slug")
+    link.add_argument("role", choices=ROLES)
+    link.add_argument("--name", default="main", help="name of the overlay (default: main)")
+    link.add_argument("--hours", type=float, default=24.0, help="how long a sign-in link is valid (default: 24)")
+    link.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
+    link.add_argument("--revoke", action="store_true", help="take the role's links, or the overlay's address, back instead")
+
+    rehearse = _command(commands, "rehearse", rehearsal.run, "play contributions from a file by simulated people")
+    rehearse.add_argument("slug")
+    rehearse.add_argument("file", type=Path)
+    rehearse.add_argument("--hall", type=int, default=10, help="people in the hall (default: 10)")
+    rehearse.add_argument("--home", type=int, default=40, help="people at home (default: 40)")
+    rehearse.add_argument("--rate", type=float, default=5.0, help="contributions a second (default: 5)")
+    rehearse.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
+    return top
+
+
+def _command(parent: Any, name: str, run: Callable[..., Any], text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = parent.add_parser(name, help=text, description=text)
+    command.set_defaults(run=run)
+    # Accepted before and after the command; SUPPRESS keeps the later default from overruling an earlier word.
+    command.add_argument("--data", default=argparse.SUPPRESS, help="directory of everything that is stored (default: data)")
+    return command
+
+
+def _with_desks(run: Callable[[argparse.Namespace, Settings, Desks], Awaitable[int]]) -> Callable[[argparse.Namespace, Settings], int]:
+    """Commands that work on the log directly, whether or not a server runs: the database is the arbiter."""
+
+    async def opened(given: argparse.Namespace, settings: Settings) -> int:
+        log = open_log(settings)
+        try:
+            async with Desks(log, settings) as desks:
+                return await run(given, settings, desks)
+        finally:
+            log.close()
+
+    return lambda given, settings: asyncio.run(opened(given, settings))
+
+
+async def create_event(given: argparse.Namespace, settings: Settings, desks: Desks) -> int:
+    """`plenum event create FILE`."""
+    programme = msgspec.convert(tomllib.loads(given.file.read_text()), Programme)
+    created = await configure(desks, programme, given.phase)
+    print(f"{programme.slug}: {'created' if created else 'changed'}")
+    return 0
+
+
+async def list_events(given: argparse.Namespace, settings: Settings, desks: Desks) -> int:
+    """`plenum event list`."""
+    for slug in await desks.slugs():
+        desk = await desks.get(slug)
+        if desk is not None:
+            print(f"{slug}\t{desk.event.phase}\t{len(desk.event.contributions.items)} contributions")
+    return 0
+
+
+async def export_event(given: argparse.Namespace, settings: Settings, desks: Desks) -> int:
+    """`plenum event export SLUG`: every contribution with state, origin, reason and support, one JSON object a line."""
+    desk = await desks.get(given.slug)
+    if desk is None:
+        raise Refused("unknown_event")
+    for line in exported(desk):
+        print(line)
+    return 0
+
+
+async def make_link(given: argparse.Namespace, settings: Settings, desks: Desks) -> int:
+    """`plenum link SLUG ROLE`."""
+    if given.revoke:
+        await send(desks, given.slug, "link.revoke", {"role": given.role, "name": given.name})
+        print("revoked")
+        return 0
+    base = settings.public_url.rstrip("/") or "http://127.0.0.1:8000"
+    print(base + await link(desks, given.slug, given.role, given.name, given.hours))
+    return 0

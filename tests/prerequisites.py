@@ -1,0 +1,82 @@
+"""What must be on the machine before make can work, and the Debian packages that bring it.
+
+`python tests/prerequisites.py venv|tests` installs what is missing where root or sudo allows, and otherwise lists it. Runs
+with the machine's own Python, before anything is installed: standard library only.
+"""
+
+from __future__ import annotations  # an older Python must get as far as the message that says so
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+class Need(NamedTuple):
+    what: str
+    why: str
+    package: str
+    found: Callable[[], bool]
+
+
+VENV = [
+    Need(
+        "Python's venv and ensurepip",
+        "to create .venv",
+        f"python3.{sys.version_info.minor}-venv",
+        lambda: all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
+    ),
+]
+TESTS = [
+    Need("Chromium", "for the browser tests", "chromium", lambda: any(shutil.which(name) for name in BROWSERS)),
+]
+
+
+def main(stage: str) -> int:
+    """Returns an exit code: 0 unless something is missing without which the next step cannot even start."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - that is what is asked here
+        print(f"Plenum needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 …")
+        return 1
+    needs = {"venv": VENV, "tests": TESTS}[stage]
+    install([need for need in needs if not need.found()])
+    missing = [need for need in needs if not need.found()]
+    if missing:
+        report(missing)
+    return 1 if missing and stage == "venv" else 0
+
+
+def install(missing: list[Need]) -> None:
+    root = root_command()
+    if not missing or root is None or shutil.which("apt-get") is None:
+        return
+    packages = [need.package for need in missing]
+    print("apt-get: installing", *packages, flush=True)
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    subprocess.run([*root, *quiet, "update"], stdout=subprocess.DEVNULL)
+    subprocess.run([*root, *quiet, "install", "-y", "--no-install-recommends", *packages], stdout=subprocess.DEVNULL)
+
+
+def root_command() -> list[str] | None:
+    """How to run something as root without being asked for a password; None if there is no way."""
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], stderr=subprocess.DEVNULL).returncode == 0:
+        return [sudo, "-n"]
+    return None
+
+
+def report(missing: list[Need]) -> None:
+    print("Missing on this machine:")
+    for need in missing:
+        print(f"  {need.what}, {need.why}; on Debian: apt-get install {need.package}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
