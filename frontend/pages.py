@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -47,7 +47,7 @@ class Site(Protocol):
     async def find(self, slug: str) -> Evening:
         """Refuses `unknown_event`, `storage_unavailable`."""
 
-    async def listed(self) -> list[Evening]:
+    async def listed(self) -> Sequence[Evening]:
         """The events that are open to the public."""
 
     async def perform(self, request: Request, slug: str, id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -323,9 +323,9 @@ async def do(asked: Asked) -> Response:
     fields = await _fields(asked.request)
     id, name, back = fields.pop("id", "") or str(uuid.uuid4()), fields.pop("name", ""), fields.pop("back", "")
     # `name` is the command's; an argument of that name comes as `args.name`. An empty field is one that was left out.
-    arguments = {key.removeprefix("args."): _typed(key, value) for key, value in fields.items() if value or key in ("text", "reason")}
+    given = {key.removeprefix("args."): _typed(key, value) for key, value in fields.items() if value or key in ("text", "reason")}
     try:
-        result = await asked.site.perform(asked.request, asked.evening.slug, id, name, arguments)
+        result = await asked.site.perform(asked.request, asked.evening.slug, id, name, given)
     except Refused as refused:
         at_desk = urlsplit(back).path.endswith("/moderation")
         return await (moderation if at_desk and asked.staff else participant)(asked, refused, fields)
@@ -385,7 +385,7 @@ def _stream(event: Event, shown: bool) -> tuple[dict[str, Any], dict[str, str]]:
     if stream.kind == "embed" and shown:
         return data, {"frame-src": origin}
     if stream.kind == "hls":
-        return data, {"media-src": f"blob: {origin}" if parts.netloc else "blob:", "connect-src": origin if parts.netloc else "'self'"}
+        return data, {"media-src": f"blob: {origin}", "connect-src": origin} if parts.netloc else {"media-src": "blob:"}
     return data, {}
 
 

@@ -21,6 +21,7 @@ from live.settings import Settings, load
 from rooms.command import Refused
 from rooms.programme import Programme
 
+OnDesks = Callable[[argparse.Namespace, Settings, Desks], Awaitable[int]]
 ROLES = ("organiser", "moderator", "operator", "helper", "overlay")
 
 
@@ -83,7 +84,7 @@ def _command(parent: Any, name: str, run: Callable[..., Any], text: str) -> argp
     return command
 
 
-def _with_desks(run: Callable[[argparse.Namespace, Settings, Desks], Awaitable[int]]) -> Callable[[argparse.Namespace, Settings], int]:
+def _with_desks(run: OnDesks) -> Callable[[argparse.Namespace, Settings], int]:
     """Commands that work on the log directly, whether or not a server runs: the database is the arbiter."""
 
     async def opened(given: argparse.Namespace, settings: Settings) -> int:

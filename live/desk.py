@@ -240,17 +240,21 @@ class Desk:
 
     async def _reload(self) -> None:
         """The log is the truth: forget the state, which is ahead of it, and read it again, however long that takes."""
-        while True:
-            try:
-                stored = await self._write(self.log.load, self.slug, SHAPE)
-                break
-            except Unavailable:
-                LOGGER.exception("cannot read the log")
-                await asyncio.sleep(1)
+        stored = None
+        while stored is None:
+            stored = await self._read_again()
         self.event, self.names = restored(stored)
         self._ahead = False
         self.on_reset()
         self._settle()
+
+    async def _read_again(self) -> Stored | None:
+        try:
+            return await self._write(self.log.load, self.slug, SHAPE)
+        except Unavailable:
+            LOGGER.exception("cannot read the log")
+            await asyncio.sleep(1)
+            return None
 
     def _hear(self, rows: Sequence[Row]) -> None:
         self._heard.append(rows)
@@ -309,9 +313,8 @@ def who(event: Event, person: str) -> Actor:
 
 def restored(stored: Stored) -> tuple[Event, dict[str, str]]:
     """State and names as the database has them."""
-    if stored.snapshot is None:
-        event = Event(stored.slug, stored.secret)
-    else:
+    event = Event(stored.slug, stored.secret)
+    if stored.snapshot is not None:
         event = msgspec.msgpack.decode(stored.snapshot[2], type=Event)
     for seq, at, by, _, changes, _ in stored.rows:
         apply(event, seq, at, by, _CHANGES.decode(changes))

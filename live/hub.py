@@ -131,12 +131,7 @@ class Hub:
         if audience is None:
             audience = channel.audiences[lang, form] = Audience(channel, lang, form, lambda link: self._fell_behind(link, name))
         watcher.channels[name] = audience
-        for frame in self._current(audience, since):
-            watcher.link.write(frame)
-        if watcher.link.behind:
-            self._fell_behind(watcher.link, name, self.desk.event.seq)
-        else:
-            audience.group.add(watcher.link)
+        self._deliver(watcher, name, since)
         if name == "hall":
             self._rotate()
         if name == "public":
@@ -220,18 +215,20 @@ class Hub:
     def _drained(self, watcher: Watcher) -> None:
         stale, watcher.stale = watcher.stale, {}
         for name, since in stale.items():
-            audience = watcher.channels.get(name)
-            if audience is None:
-                continue
             if watcher.link.behind:
                 watcher.stale[name] = since
-                continue
-            for frame in self._current(audience, Since(self.desk.epoch, since)):
-                watcher.link.write(frame)
-            if watcher.link.behind:
-                watcher.stale[name] = self.desk.event.seq
-            else:
-                audience.group.add(watcher.link)
+            elif name in watcher.channels:
+                self._deliver(watcher, name, Since(self.desk.epoch, since))
+
+    def _deliver(self, watcher: Watcher, name: str, since: Since | None) -> None:
+        """Write what is current, and from now on what changes; who falls behind on it is noted as stale since now."""
+        audience = watcher.channels[name]
+        for frame in self._current(audience, since):
+            watcher.link.write(frame)
+        if watcher.link.behind:
+            self._fell_behind(watcher.link, name, self.desk.event.seq)
+        else:
+            audience.group.add(watcher.link)
 
     def _too_slow(self, watcher: Watcher, episode: int) -> None:
         if watcher.stale and watcher.episode == episode and watcher.link.behind:

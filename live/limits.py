@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from live.settings import Settings
+from moderation.event import Event
 from moderation.limits import Rate
 from moderation.roles import STAFF, actor
-from moderation.event import Event
 from rooms.command import Refused
 
 _GUESSABLE = ("person.join", "link.redeem")

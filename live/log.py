@@ -129,13 +129,13 @@ class Log:
             snapshot = connection.execute(found.where(SNAPSHOTS.c.event == row.id, SNAPSHOTS.c.shape == shape)).one_or_none()
             since = snapshot.seq if snapshot else 0
             people = connection.execute(sa.select(PEOPLE.c.person, PEOPLE.c.name).where(PEOPLE.c.event == row.id))
-            return Stored(row, snapshot, self._rows(connection, row.id, since), {person: name for person, name in people})
+            return Stored(row, snapshot, self._rows(connection, row.id, since), dict(tuple(one) for one in people))
 
     def names(self, event: int, people: Iterable[str]) -> dict[str, str]:
         """The current names of these people."""
         with _translated(), self.engine.connect() as connection:
             where = (PEOPLE.c.event == event, PEOPLE.c.person.in_(list(people)))
-            return {person: name for person, name in connection.execute(sa.select(PEOPLE.c.person, PEOPLE.c.name).where(*where))}
+            return dict(tuple(one) for one in connection.execute(sa.select(PEOPLE.c.person, PEOPLE.c.name).where(*where)))
 
     def rows(self, event: int, since: int) -> list[Row]:
         """The rows after `since`, in order."""

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import socket
 from typing import Any
 
 import uvicorn
@@ -43,7 +44,7 @@ async def _serve(given: argparse.Namespace, settings: Settings) -> None:
         played, screens = await demo.prepare(settings, url)
         for what, address in screens:
             print(f"  {what:20s} {address}", flush=True)
-    server = uvicorn.Server(uvicorn.Config(create(settings), **options(settings, given.host, given.port)))
+    server = Server(uvicorn.Config(create(settings), **options(settings, given.host, given.port)))
     tune_collector()
     async with asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(_play_along(server, played, f"http://{given.host}:{given.port}"))
@@ -51,9 +52,21 @@ async def _serve(given: argparse.Namespace, settings: Settings) -> None:
         playing.cancel()
 
 
-async def _play_along(server: uvicorn.Server, played: demo.Demo | None, url: str) -> None:
-    while not server.started:
-        await asyncio.sleep(0.05)
+class Server(uvicorn.Server):
+    """uvicorn's server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+async def _play_along(server: Server, played: demo.Demo | None, url: str) -> None:
+    await server.listening.wait()
     print(f"Plenum serves at {url}", flush=True)
     if played is not None:
         try:

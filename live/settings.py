@@ -14,7 +14,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[str, "Where the log is. Empty: `plenum.sqlite3` in the data directory"] = ""
     data: Annotated[str, "Directory of everything that is stored"] = "data"
-    public_url: Annotated[str, "Address under which people reach the server, for QR codes and links. Empty: as the browser says"] = ""
+    public_url: Annotated[str, "Address under which people reach the server, for QR codes and links. Empty: as browsers say"] = ""
     secure_cookies: Annotated[bool, "Set cookies for https only. Switch on behind TLS"] = False
     trusted_proxies: Annotated[str, "Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated"] = "127.0.0.1"
     batch_limit: Annotated[int, "Most commands in one commit; 1 switches group commit off"] = 1000

@@ -59,7 +59,9 @@ _IDENTIFIED = msgspec.json.Decoder(Identified)
 class Connection:
     """One client. `receive` takes its text messages; `closed` is called once at the end."""
 
-    def __init__(self, link: Link, hub: Hub, person: str, address: str, limits: Limits, wording: Wording, languages: tuple[str, ...]) -> None:
+    def __init__(
+        self, link: Link, hub: Hub, person: str, address: str, limits: Limits, wording: Wording, languages: tuple[str, ...]
+    ) -> None:
         self.link, self.hub, self.person, self.address = link, hub, person, address
         self.limits, self.wording, self.languages = limits, wording, languages
         self.watcher = Watcher(link, person)

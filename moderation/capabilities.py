@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from moderation import queue, roles
 from moderation.event import Event
 from rooms import contributions, joining, programme, support
-from rooms.command import Actor, Change, Command, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 
-COMMANDS: dict[str, tuple[type[Command], Any]] = {
+COMMANDS: Commands = {
     **programme.COMMANDS,
     **joining.COMMANDS,
     **contributions.COMMANDS,
@@ -23,7 +22,7 @@ COMMANDS: dict[str, tuple[type[Command], Any]] = {
 }
 """Name → (arguments, rule)."""
 
-_APPLY: dict[type[Change], Any] = {
+_APPLY: Changes = {
     **programme.CHANGES,
     **joining.CHANGES,
     **contributions.CHANGES,
@@ -68,8 +67,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
     roles.check_command(event, actor, name)
     if event.phase == "documented" and name not in STILL_POSSIBLE and not actor.any_of("organiser"):
         raise Refused("closed")
-    outcome: Outcome = COMMANDS[name][1](event, actor, command, now)
-    return outcome
+    return COMMANDS[name][1](event, actor, command, now)
 
 
 def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -> list[str]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from moderation.event import Event
 from rooms import text
-from rooms.command import Actor, Command, Outcome, Refused
+from rooms.command import Actor, Command, Commands, Outcome, Refused
 from rooms.contributions import Contribution, Moved, State
 
 TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
@@ -128,7 +128,7 @@ def _seen(event: Event, command: Step | Restore) -> Contribution:
     return item
 
 
-COMMANDS = {
+COMMANDS: Commands = {
     "contribution.approve": (Approve, partial(step, "contribution.approve")),
     "contribution.return": (Return, partial(step, "contribution.return")),
     "contribution.shortlist": (Shortlist, partial(step, "contribution.shortlist")),

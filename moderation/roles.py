@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-import msgspec
-
 from moderation.event import Event, Link
-from rooms.command import SYSTEM, Actor, Change, Command, Outcome, Refused
+from rooms.command import SYSTEM, Actor, Change, Changes, Command, Commands, Outcome, Refused
 
 EVERYBODY = ("everybody",)
 ORGANISER = ("organiser",)
@@ -181,5 +179,5 @@ def _forget(event: Event, role: Role, name: str) -> None:
         del links[token_hash]
 
 
-COMMANDS = {"link.create": (Create, create), "link.redeem": (Redeem, redeem), "link.revoke": (Revoke, revoke)}
-CHANGES = {Created: created, Redeemed: redeemed, Revoked: revoked}
+COMMANDS: Commands = {"link.create": (Create, create), "link.redeem": (Redeem, redeem), "link.revoke": (Revoke, revoke)}
+CHANGES: Changes = {Created: created, Redeemed: redeemed, Revoked: revoked}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -49,3 +50,10 @@ class Refused(Exception):
         self.field = field
         self.retry_after = retry_after
         self.params = params
+
+
+Commands = dict[str, tuple[type[Command], Callable[[Any, Actor, Any, int], Outcome]]]
+"""Name → (arguments, rule). A rule takes event, actor, command and the time in ms; it changes nothing, and returns or refuses."""
+
+Changes = dict[type[Change], Callable[[Any, Any, int, str], tuple[str, ...]]]
+"""Change → how it changes the state. Takes event, change, the row's time in ms and its actor; returns the keys touched."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rooms import text
-from rooms.command import Actor, Change, Command, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.entrance import keyed
 from rooms.joining import rename
 
@@ -87,7 +87,7 @@ class Edit(Command, frozen=True):
     contribution: int
     text: str
     kind: Kind | None = None
-    topic: str | None | msgspec.UnsetType = msgspec.UNSET
+    topic: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Withdraw(Command, frozen=True):
@@ -136,7 +136,8 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
     topic = known_topic(event, command.topic)
     number = len(event.contributions.items) + 1
     outcome = Outcome([])
-    person, origin, at = actor.person, event.attendance.place(actor.person), now
+    person, at = actor.person, now
+    origin: Origin = event.attendance.place(actor.person)
     if command.origin or command.said_at:
         if not actor.any_of(*STAFF):
             raise Refused("forbidden", field="origin")
@@ -294,9 +295,9 @@ def _count(event: Event, state: State, by: int) -> None:
     counts[state] = counts.get(state, 0) + by
 
 
-COMMANDS = {
+COMMANDS: Commands = {
     "contribution.submit": (Submit, submit),
     "contribution.edit": (Edit, edit),
     "contribution.withdraw": (Withdraw, withdraw),
 }
-CHANGES = {Submitted: submitted, Edited: edited, Moved: moved}
+CHANGES: Changes = {Submitted: submitted, Edited: edited, Moved: moved}

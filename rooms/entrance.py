@@ -20,7 +20,7 @@ def admits(secret: str, code: str, now: int, period: int) -> bool:
     """Whether the code is this period's or the last one's (grace for slow phones)."""
     typed = code.strip().upper().replace("-", "").replace(" ", "").encode()
     known = (code_at(secret, now, period), code_at(secret, now - period * 1000, period))
-    return any([hmac.compare_digest(typed, one.encode()) for one in known])
+    return any(hmac.compare_digest(typed, one.encode()) for one in known)
 
 
 def keyed(secret: str, message: str, length: int) -> str:

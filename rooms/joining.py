@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rooms import text
-from rooms.command import Actor, Change, Command, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.entrance import admits
 
 if TYPE_CHECKING:
@@ -88,5 +88,5 @@ def renamed(event: Event, change: Renamed, now: int, by: str) -> tuple[str, ...]
     return (f"person/{change.person}", *touched)
 
 
-COMMANDS = {"person.join": (Join, join)}
-CHANGES = {Joined: joined, Renamed: renamed}
+COMMANDS: Commands = {"person.join": (Join, join)}
+CHANGES: Changes = {Joined: joined, Renamed: renamed}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rooms.command import Actor, Change, Command, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -120,5 +120,5 @@ def advanced(event: Event, change: Advanced, now: int, by: str) -> tuple[str, ..
     return ("event", *(f"contribution/{number}" for number in event.contributions.items))
 
 
-COMMANDS = {"event.configure": (Configure, configure), "event.advance": (Advance, advance)}
-CHANGES = {Configured: configured, Advanced: advanced}
+COMMANDS: Commands = {"event.configure": (Configure, configure), "event.advance": (Advance, advance)}
+CHANGES: Changes = {Configured: configured, Advanced: advanced}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rooms.command import Actor, Change, Command, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.contributions import PUBLIC, accepting
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def taken_back(event: Event, change: TakenBack, now: int, by: str) -> tuple[str,
     return (f"support/{change.number}", f"supports/{change.person}")
 
 
-COMMANDS = {"support.give": (Give, give), "support.withdraw": (TakeBack, take_back)}
-CHANGES = {Given: given, TakenBack: taken_back}
+COMMANDS: Commands = {"support.give": (Give, give), "support.withdraw": (TakeBack, take_back)}
+CHANGES: Changes = {Given: given, TakenBack: taken_back}

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ["requirements.lock", "requirements-build.lock", "requirements-test.lock"]
 PACKAGES = {"live", "rooms", "moderation", "frontend"}
-OF_THE_BUILD = re.compile(r"node_modules|package(-lock)?\.json|jsconfig|babel\.cfg|\.npmrc|\.mjs$|\.pot?$|\.c$|\.d\.ts$|__pycache__")
+OF_THE_BUILD = re.compile(r"node_modules|package(-lock)?\.json|jsconfig|babel\.cfg|\.npmrc|\.(mjs|pot?|c|d\.ts)$|__pycache__")
 
 # Put together from pieces, so that this file does not contain what it looks for.
 HOSTS = ["registry." + "npmjs", "registry." + "yarnpkg", "files." + "pythonhosted", "pypi." + "org/simple"]
