@@ -95,7 +95,7 @@ class Asked:
     def page(self, template: str, status: int = 200, *, csp: dict[str, str] | None = None, **context: Any) -> Response:
         """The rendered page with its headers."""
         if self._evening is not None:
-            context.setdefault("event", documents.data(self.evening.event, {}, "public", "event", self.lang))
+            context.setdefault("event", documents.facts(self.evening.event, self.lang))
             context.setdefault("person", self._person())
         path = self.request.url.path
         html = render.page(template, self.lang, static=self.site.assets.url, path=path, **context)
@@ -162,7 +162,7 @@ def routes(site: Site) -> list[Route]:
 
 async def events(asked: Asked) -> Response:
     """The list of events."""
-    listed = [documents.data(one.event, {}, "public", "event", asked.lang) for one in await asked.site.listed()]
+    listed = [documents.facts(one.event, asked.lang) for one in await asked.site.listed()]
     return asked.page("events.html", events=listed)
 
 

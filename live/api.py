@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from frontend.render import LANGUAGES, choose, wording
+from frontend.words import REFUSALS
 from live.desk import Done
 from live.hub import Since
 from live.site import Site
@@ -20,6 +21,8 @@ from moderation.roles import actor, check_channel
 from rooms.command import Refused
 
 _JSON = msgspec.json.Encoder()
+LISTED = ("slug", "title", "phase", "starts", "ends")
+"""What the list of events tells of each."""
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,9 +44,8 @@ def routes(site: Site) -> list[Route]:
 
     async def events(request: Request) -> Response:
         lang = _lang(request)
-        fields = ("slug", "title", "phase", "starts", "ends")
-        shown = [documents.data(desk.event, {}, "public", "event", lang) or {} for desk in await site.listed()]
-        return _json({"events": [{field: one[field] for field in fields} for one in shown]})
+        shown = [documents.facts(desk.event, lang) for desk in await site.listed()]
+        return _json({"events": [{field: one.get(field) for field in LISTED} for one in shown]})
 
     async def commands(request: Request) -> Response:
         id = None
@@ -87,11 +89,14 @@ def status(refused: Refused) -> int:
 
 
 def _schema() -> dict[str, Any]:
-    (*_, definitions) = msgspec.json.schema_components([arguments for arguments, _ in COMMANDS.values()])
-    schemas, _ = msgspec.json.schema_components([arguments for arguments, _ in COMMANDS.values()])
+    """JSON Schema of every command's arguments and every document's data, and all refusals with their wording."""
+    arguments = {name: command for name, (command, _) in COMMANDS.items()}
+    schemas, definitions = msgspec.json.schema_components([*arguments.values(), *documents.SHAPES.values()])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "commands": dict(zip(COMMANDS, schemas, strict=True)),
+        "commands": dict(zip(arguments, schemas, strict=False)),
+        "documents": dict(zip(documents.SHAPES, schemas[len(arguments) :], strict=True)),
+        "refusals": {code: wording(code, "en", {}) for code in REFUSALS},
         "$defs": definitions,
     }
 

@@ -7,15 +7,164 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from moderation.event import Event
 from moderation.queue import allowed
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
 from rooms.programme import Words
 
-Data = dict[str, Any]
 Names = Mapping[str, str]
+
+
+class Place(TypedDict):
+    """The venue."""
+
+    name: str
+    address: str
+
+
+class EventData(TypedDict):
+    """`event`. `accepting`: contributions are taken now; `premoderated`: they are read before others see them."""
+
+    slug: str
+    phase: str
+    title: str
+    venue: Place
+    starts: str
+    ends: str
+    languages: list[str]
+    accepting: bool
+    premoderated: bool
+
+
+class AgendaEntry(TypedDict):
+    """One point of the evening."""
+
+    at: str
+    title: str
+    speaker: str
+    note: str
+
+
+class AgendaData(TypedDict):
+    """`agenda`."""
+
+    items: list[AgendaEntry]
+
+
+class ContributionData(TypedDict):
+    """`contribution/<n>` as everybody may see it. `at`: when it was said or sent; `edited`: by a moderator."""
+
+    number: int
+    kind: str
+    text: str
+    topic: str | None
+    topic_title: str | None
+    name: str
+    origin: str
+    at: str
+    state: str
+    edited: bool
+    support: int
+
+
+class OwnData(ContributionData):
+    """`contribution/<n>` as its author sees it. `reason`: why it was returned."""
+
+    reason: str | None
+    receipt: str
+    may_edit: bool
+    may_withdraw: bool
+
+
+class StepData(TypedDict):
+    """A state that a contribution has entered."""
+
+    state: str
+    at: str
+    by: str
+
+
+class ModeratedData(ContributionData):
+    """`contribution/<n>` in the queue. `original`: the wording before a moderator's edit; `may`: the commands possible now."""
+
+    reason: str | None
+    original: str | None
+    may: list[str]
+    history: list[StepData]
+    in_state_since: str
+
+
+class OnAirData(TypedDict):
+    """`on_air`."""
+
+    contribution: ContributionData | None
+    since: str | None
+
+
+class AiredData(TypedDict):
+    """How many voices were taken up, by where they came from."""
+
+    hall: int
+    home: int
+    other: int
+
+
+class QueueData(TypedDict):
+    """`queue`. `counts`: contributions by state."""
+
+    counts: dict[str, int]
+    aired: AiredData
+
+
+class EntranceData(TypedDict):
+    """`entrance`. `short`: the address as people type it."""
+
+    address: str
+    code: str
+    valid_until: str
+    short: str
+
+
+class PersonData(TypedDict):
+    """`person`."""
+
+    name: str
+    place: str
+
+
+class SupportsData(TypedDict):
+    """`supports`: the numbers of the contributions that this person supports."""
+
+    contributions: list[int]
+
+
+Data = (
+    EventData
+    | AgendaData
+    | ContributionData
+    | OwnData
+    | ModeratedData
+    | OnAirData
+    | QueueData
+    | EntranceData
+    | PersonData
+    | SupportsData
+)
+SHAPES: dict[str, Any] = {
+    "event": EventData,
+    "agenda": AgendaData,
+    "on_air": OnAirData,
+    "contribution": ContributionData,
+    "contribution in me": OwnData,
+    "contribution in moderation": ModeratedData,
+    "queue": QueueData,
+    "entrance": EntranceData,
+    "person": PersonData,
+    "supports": SupportsData,
+}
+"""Kind of document → the shape of its data."""
 
 
 def kind(channel: str) -> str:
@@ -74,12 +223,13 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         if not visible(event, channel, key, person):
             return None
         item = event.contributions.items[int(rest)]
-        shape = {"moderation": _moderated, "me": own}.get(which, public)
-        return shape(event, names, item, lang)
+        if which == "moderation":
+            return _moderated(event, names, item, lang)
+        return own(event, names, item, lang) if which == "me" else public(event, names, item, lang)
     if name == "on_air":
         return _on_air(event, names, lang)
     if name == "event":
-        return _event(event, lang)
+        return facts(event, lang)
     if name == "agenda":
         return _agenda(event, lang)
     if name == "queue":
@@ -102,7 +252,7 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
     return which == "moderation" or item.state in PUBLIC
 
 
-def public(event: Event, names: Names, item: Contribution, lang: str) -> Data:
+def public(event: Event, names: Names, item: Contribution, lang: str) -> ContributionData:
     """A contribution as everybody may see it."""
     topic = event.programme.topic(item.topic) if item.topic else None
     return {
@@ -120,7 +270,7 @@ def public(event: Event, names: Names, item: Contribution, lang: str) -> Data:
     }
 
 
-def own(event: Event, names: Names, item: Contribution, lang: str) -> Data:
+def own(event: Event, names: Names, item: Contribution, lang: str) -> OwnData:
     """A contribution as its author sees it."""
     return {
         **public(event, names, item, lang),
@@ -141,7 +291,7 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Data:
+def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> ModeratedData:
     return {
         **public(event, names, item, lang),
         "reason": item.reason,
@@ -152,7 +302,7 @@ def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Dat
     }
 
 
-def _on_air(event: Event, names: Names, lang: str) -> Data:
+def _on_air(event: Event, names: Names, lang: str) -> OnAirData:
     number = event.contributions.on_air
     if number is None:
         return {"contribution": None, "since": None}
@@ -160,7 +310,7 @@ def _on_air(event: Event, names: Names, lang: str) -> Data:
     return {"contribution": public(event, names, item, lang), "since": iso(item.history[-1].at)}
 
 
-def _event(event: Event, lang: str) -> Data:
+def facts(event: Event, lang: str) -> EventData:
     programme = event.programme
     return {
         "slug": event.slug,
@@ -175,7 +325,7 @@ def _event(event: Event, lang: str) -> Data:
     }
 
 
-def _agenda(event: Event, lang: str) -> Data:
+def _agenda(event: Event, lang: str) -> AgendaData:
     items = event.programme.agenda
     return {
         "items": [
@@ -185,9 +335,9 @@ def _agenda(event: Event, lang: str) -> Data:
     }
 
 
-def _queue(event: Event) -> Data:
-    aired = {"hall": 0, "home": 0, "other": 0}
+def _queue(event: Event) -> QueueData:
+    aired: AiredData = {"hall": 0, "home": 0, "other": 0}
     for item in event.contributions.items.values():
         if any(step.state in ("on_air", "answered") for step in item.history):
-            aired[item.origin if item.origin in aired else "other"] += 1
+            aired[item.origin if item.origin == "hall" or item.origin == "home" else "other"] += 1
     return {"counts": {state: count for state, count in event.contributions.by_state.items() if count}, "aired": aired}

@@ -1,0 +1,334 @@
+/**
+ * The page's connection: watches its channels, sends commands, comes back by itself. docs/protocol.md describes the frames.
+ *
+ * Events on `document`: `plenum:put` (cancelable; before a document is placed), `plenum:applied` (after), `plenum:done` and
+ * `plenum:refused` (a command's answer), `plenum:kept` (a command waits in the outbox), `plenum:link` (connected or not).
+ */
+import * as documents from "./documents.js";
+import * as outbox from "./outbox.js";
+import { fill, say, tell, text } from "./tell.js";
+
+/**
+ * @typedef {import("./outbox.js").Command} Command
+ * @typedef {{t: "refused", id: string, code: string, field?: string | null, retry_after?: number | null, text: string}} Refused
+ * @typedef {{t: "done", id: string, seq: number, result: Record<string, unknown>}} Done
+ * @typedef {import("./documents.js").Docs & {t: "docs", epoch: string, seq: number}} DocsFrame
+ * @typedef {{t: "count", channel: string, counts: Record<string, Record<string, number>>}} CountFrame
+ * @typedef {{t: "welcome"} | DocsFrame | CountFrame | Done | Refused} Frame
+ * @typedef {{command: Command, form: HTMLFormElement | null, kept: boolean, sent: number}} Pending
+ */
+
+const FIRST_RETRY = 500;
+const LONGEST_RETRY = 20_000;
+/** After these close codes all come back at once; so they spread over this time. */
+const SPREAD = /** @type {Record<number, number>} */ ({ 4000: 3_000, 4001: 2_000, 4002: 15_000 });
+const ANSWER_WITHIN = 8_000;
+const SILENCE = 60_000;
+const BANNER_AFTER = 2_500;
+/** A moderator's command that was under way when the line broke is sent again only this long. */
+const STILL_MEANT = 12_000;
+
+const root = document.documentElement;
+const { slug = "", token = null, channels: known = "{}" } = document.body.dataset;
+const channels = /** @type {Record<string, {epoch?: string, seq?: number}>} */ (JSON.parse(known));
+const pending = /** @type {Map<string, Pending>} */ (new Map());
+
+/** @type {WebSocket | null} */
+let socket = null;
+let linked = false;
+let attempts = 0;
+let lastFrame = Date.now();
+/** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
+let retry = /** @type {Timer} */ (undefined);
+let deadline = /** @type {Timer} */ (undefined);
+let silence = /** @type {Timer} */ (undefined);
+let banner = /** @type {Timer} */ (undefined);
+
+/** Connects and takes over the forms. To be called once, by the page's own module. */
+export async function start() {
+  root.dataset.script = "";
+  document.addEventListener("submit", (event) => void onSubmit(event));
+  addEventListener("online", () => again(Math.random() * 500));
+  addEventListener("offline", () => lost(0));
+  addEventListener("pageshow", (event) => event.persisted && again(0));
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && probe(20_000));
+  setInterval(showAge, 5_000);
+  await outbox.load(slug);
+  connect();
+}
+
+/** Whether the server has answered on the current connection. */
+export function isLinked() {
+  return linked;
+}
+
+function connect() {
+  clearTimeout(retry);
+  if (socket && socket.readyState <= WebSocket.OPEN) return;
+  const connecting = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/ws/${slug}`);
+  socket = connecting;
+  answerWithin(ANSWER_WITHIN);
+  connecting.onopen = () => watch();
+  connecting.onmessage = (event) => socket === connecting && received(JSON.parse(event.data));
+  connecting.onclose = (event) => socket === connecting && closed(event.code);
+}
+
+function watch() {
+  send({ t: "open", channels, lang: root.lang, ...(token ? { token } : {}) });
+}
+
+/** @param {object} frame */
+function send(frame) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+}
+
+/** @param {Frame} frame */
+function received(frame) {
+  lastFrame = Date.now();
+  if (pending.size === 0) clearTimeout(deadline);
+  clearTimeout(silence);
+  silence = setTimeout(() => probe(0), SILENCE * (1 + Math.random()));
+  if (!linked) established();
+  if (frame.t === "docs") {
+    documents.apply(frame);
+    channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
+  } else if (frame.t === "count") documents.count(frame.counts);
+  else if (frame.t === "done" || frame.t === "refused") answered(frame);
+}
+
+function established() {
+  linked = true;
+  clearTimeout(banner);
+  const shown = document.getElementById("offline");
+  if (shown && !shown.hidden) say(text("back"));
+  if (shown) shown.hidden = true;
+  setTimeout(() => linked && (attempts = 0), 10_000);
+  announce();
+  flush();
+}
+
+/** @param {number} code */
+function closed(code) {
+  socket = null;
+  lost(BANNER_AFTER);
+  if (code >= 4500 && code < 5000) {
+    tell(text("ended"), { stays: true });
+    return;
+  }
+  const most = attempts === 0 ? (SPREAD[code] ?? FIRST_RETRY) : Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** attempts);
+  attempts += 1;
+  again(Math.random() * most);
+}
+
+/** @param {number} delay */
+function again(delay) {
+  clearTimeout(retry);
+  retry = setTimeout(connect, delay);
+}
+
+/** @param {number} delay */
+function lost(delay) {
+  clearTimeout(deadline);
+  clearTimeout(silence);
+  clearTimeout(banner);
+  banner = setTimeout(showBanner, delay);
+  if (!linked) return;
+  linked = false;
+  announce();
+}
+
+function announce() {
+  document.dispatchEvent(new CustomEvent("plenum:link", { detail: { linked } }));
+}
+
+function showBanner() {
+  const shown = document.getElementById("offline");
+  if (!shown?.hidden) return;
+  showAge();
+  shown.hidden = false;
+  say(text("lost"));
+}
+
+function showAge() {
+  const shown = document.getElementById("offline");
+  if (!shown || linked) return;
+  const seconds = Math.round((Date.now() - lastFrame) / 1000);
+  const format = new Intl.RelativeTimeFormat(root.lang, { numeric: "always" });
+  fill(shown, { age: seconds < 60 ? format.format(-seconds, "second") : format.format(-Math.floor(seconds / 60), "minute") });
+}
+
+/**
+ * Browsers hide WebSocket pings, so a dead line is found by asking: watching again is answered at once.
+ * @param {number} silent only if nothing has come for so long
+ */
+function probe(silent) {
+  if (!socket) return again(0);
+  if (socket.readyState !== WebSocket.OPEN || Date.now() - lastFrame < silent) return;
+  watch();
+  answerWithin(ANSWER_WITHIN);
+}
+
+/** @param {number} time */
+function answerWithin(time) {
+  clearTimeout(deadline);
+  deadline = setTimeout(() => {
+    const dead = socket;
+    socket = null;
+    dead?.close();
+    closed(0);
+  }, time);
+}
+
+/**
+ * Sends what a form says. `data-do="keep"`: waits in the outbox if need be; `"now"`: now or not at all.
+ * @param {SubmitEvent} event
+ */
+async function onSubmit(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (!form.dataset.do) return;
+  event.preventDefault();
+  const button = event.submitter;
+  if (button?.getAttribute("aria-disabled") === "true") return;
+  const command = commandOf(form, button);
+  const kept = form.dataset.do === "keep";
+  if (!kept && !linked) return tell(text("not-now"));
+  if (kept) outbox.keep(command);
+  pending.set(command.id, { command, form, kept, sent: 0 });
+  button?.setAttribute("aria-disabled", "true");
+  document.addEventListener(`plenum:settled:${command.id}`, () => button?.removeAttribute("aria-disabled"), { once: true });
+  document.dispatchEvent(new CustomEvent("plenum:given", { detail: { command, form, button } }));
+  flush();
+  if (kept && (!linked || !(await settledWithin(command.id, 2_000)))) {
+    document.dispatchEvent(new CustomEvent(`plenum:settled:${command.id}`));
+    if (pending.has(command.id)) document.dispatchEvent(new CustomEvent("plenum:kept", { detail: { command, form } }));
+  }
+}
+
+/**
+ * @param {string} id
+ * @param {number} time
+ * @returns {Promise<boolean>}
+ */
+function settledWithin(id, time) {
+  return new Promise((resolve) => {
+    document.addEventListener(`plenum:settled:${id}`, () => resolve(true), { once: true });
+    setTimeout(() => resolve(false), time);
+  });
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} button
+ * @returns {Command}
+ */
+function commandOf(form, button) {
+  const data = new FormData(form);
+  if (button instanceof HTMLButtonElement && button.name) data.append(button.name, button.value);
+  const pressed = button?.getAttribute("aria-pressed") === "true" ? button.dataset.undo : undefined;
+  const name = pressed ?? String(data.get("name"));
+  const numbers = new Set([...form.querySelectorAll("input[data-number]")].map((input) => input.getAttribute("name")));
+  /** @type {Record<string, unknown>} */
+  const args = {};
+  for (const [field, value] of data)
+    if (!["id", "name", "back"].includes(field))
+      args[field.replace(/^args\./, "")] = numbers.has(field) ? Number(value) : String(value);
+  return { id: outbox.newId(), slug, name, args, at: Date.now() };
+}
+
+/** Sends everything that has not been sent on this connection, in the order in which it was given. */
+function flush() {
+  if (!linked) return;
+  for (const command of outbox.all())
+    if (!pending.has(command.id) && !command.problem) pending.set(command.id, { command, form: null, kept: true, sent: 0 });
+  for (const item of [...pending.values()].sort((a, b) => a.command.at - b.command.at)) {
+    if (item.sent) continue;
+    item.sent = Date.now();
+    send({ t: "do", id: item.command.id, name: item.command.name, args: item.command.args });
+    answerWithin(ANSWER_WITHIN);
+  }
+}
+
+document.addEventListener("plenum:link", () => {
+  if (linked) return;
+  for (const [id, item] of pending) {
+    const given = item.sent;
+    item.sent = 0;
+    if (item.kept || !given || Date.now() - item.command.at < STILL_MEANT) continue;
+    pending.delete(id);
+    document.dispatchEvent(new CustomEvent(`plenum:settled:${id}`));
+    tell(text("uncertain"));
+  }
+});
+
+/** @param {Done | Refused} frame */
+function answered(frame) {
+  const item = pending.get(frame.id);
+  if (!item) return;
+  const { command, form, kept } = item;
+  if (frame.t === "refused" && frame.retry_after && kept) return later(item, frame.retry_after);
+  pending.delete(frame.id);
+  if (pending.size === 0) clearTimeout(deadline);
+  outbox.forget(frame.id);
+  const detail = { command, form, ...frame };
+  const handled = !document.dispatchEvent(new CustomEvent(`plenum:${frame.t}`, { cancelable: true, detail }));
+  if (frame.t === "refused" && !handled) refuse(form, frame);
+  document.dispatchEvent(new CustomEvent(`plenum:settled:${frame.id}`));
+}
+
+/**
+ * The server wants it later: it stays in the outbox until then.
+ * @param {Pending} item
+ * @param {number} seconds
+ */
+function later(item, seconds) {
+  clearTimeout(deadline);
+  setTimeout(() => {
+    item.sent = 0;
+    flush();
+  }, seconds * 1000 * (1 + Math.random() / 4));
+}
+
+/**
+ * Shows a refusal where it can be mended: at the field, else as a message.
+ * @param {HTMLFormElement | null} form
+ * @param {Refused} frame
+ */
+export function refuse(form, frame) {
+  const field = form?.isConnected && frame.field ? fieldOf(form, frame.field) : null;
+  if (!field) return tell(frame.text);
+  const place = field.closest(".field") ?? field.parentElement;
+  clearProblem(place);
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("problem"));
+  const problem = /** @type {HTMLElement} */ (document.importNode(template.content, true).firstElementChild);
+  fill(problem, { text: frame.text });
+  problem.id = `${field.id || outbox.newId()}-problem`;
+  field.after(problem);
+  place?.classList.add("field--wrong");
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", `${problem.id} ${field.getAttribute("aria-describedby") ?? ""}`.trim());
+  field.addEventListener("input", () => clearProblem(place), { once: true });
+  field.focus();
+  say(frame.text);
+}
+
+/** @param {Element | null | undefined} place */
+function clearProblem(place) {
+  place?.classList.remove("field--wrong");
+  for (const problem of place?.querySelectorAll(":scope > .problem") ?? []) {
+    const field = place?.querySelector(`[aria-describedby~="${CSS.escape(problem.id)}"]`);
+    field?.removeAttribute("aria-invalid");
+    const others = field?.getAttribute("aria-describedby")?.split(" ").filter((id) => id !== problem.id) ?? [];
+    if (others.length) field?.setAttribute("aria-describedby", others.join(" "));
+    else field?.removeAttribute("aria-describedby");
+    problem.remove();
+  }
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+function fieldOf(form, name) {
+  const fields = form.querySelectorAll(`:is(textarea, select, input:not([type="hidden"], [type="radio"])):is([name="${CSS.escape(name)}"], [name="args.${CSS.escape(name)}"])`);
+  return fields[0] instanceof HTMLElement ? fields[0] : null;
+}
