@@ -19,7 +19,7 @@ from live.desks import Desks
 from live.log import Unavailable
 from live.settings import Settings, load
 from rooms.command import Refused
-from rooms.programme import Programme
+from rooms.programme import PHASES, Programme
 
 OnDesks = Callable[[argparse.Namespace, Settings, Desks], Awaitable[int]]
 ROLES = ("organiser", "moderator", "operator", "helper", "overlay")
@@ -53,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
     event = commands.add_parser("event", help="create, list and export events").add_subparsers(required=True, metavar="ACTION")
     create = _command(event, "create", _with_desks(create_event), "create an event from a TOML file, or change its facts")
     create.add_argument("file", type=Path)
-    create.add_argument("--phase", choices=("draft", "registration", "live"), help="open it at once")
+    create.add_argument("--phase", choices=PHASES, help="go to this phase at once")
+    advance = _command(event, "advance", _with_desks(advance_event), "go to another phase")
+    advance.add_argument("slug")
+    advance.add_argument("phase", choices=PHASES)
     _command(event, "list", _with_desks(list_events), "list all events")
     export = _command(event, "export", _with_desks(export_event), "print all contributions as JSON lines")
     export.add_argument("slug")
@@ -103,6 +106,12 @@ async def create_event(given: argparse.Namespace, settings: Settings, desks: Des
     programme = msgspec.convert(tomllib.loads(given.file.read_text()), Programme)
     created = await configure(desks, programme, given.phase)
     print(f"{programme.slug}: {'created' if created else 'changed'}")
+    return 0
+
+
+async def advance_event(given: argparse.Namespace, settings: Settings, desks: Desks) -> int:
+    """`plenum event advance SLUG PHASE`."""
+    await send(desks, given.slug, "event.advance", {"phase": given.phase})
     return 0
 
 

@@ -41,6 +41,8 @@ class Since(NamedTuple):
 class Audience:
     """Everybody who gets the same bytes: one channel, one language, HTML or JSON."""
 
+    __slots__ = ("channel", "form", "group", "lang", "resumed", "snapshot")
+
     def __init__(self, channel: Channel, lang: str, form: str, on_behind: Callable[[Link], None]) -> None:
         self.channel, self.lang, self.form = channel, lang, form
         self.group = Group(on_behind)
@@ -51,6 +53,8 @@ class Audience:
 class Channel:
     """One channel that is watched. `shown`: the keys that its watchers may have; `flushed`: the seq of its last flush."""
 
+    __slots__ = ("audiences", "flushed", "kind", "name", "person", "shown")
+
     def __init__(self, name: str, person: str, seq: int) -> None:
         self.name, self.kind, self.person = name, documents.kind(name), person
         self.flushed = seq
@@ -60,6 +64,8 @@ class Channel:
 
 class Watcher:
     """One connection and what it watches. `stale`: channel → the seq after which it has missed things."""
+
+    __slots__ = ("channels", "episode", "link", "person", "stale", "token")
 
     def __init__(self, link: Link, person: str) -> None:
         self.link, self.person = link, person

@@ -59,6 +59,8 @@ _IDENTIFIED = msgspec.json.Decoder(Identified)
 class Connection:
     """One client. `receive` takes its text messages; `closed` is called once at the end."""
 
+    __slots__ = ("address", "hub", "lang", "languages", "limits", "link", "malformed", "person", "unanswered", "watcher", "wording")
+
     def __init__(
         self, link: Link, hub: Hub, person: str, address: str, limits: Limits, wording: Wording, languages: tuple[str, ...]
     ) -> None:

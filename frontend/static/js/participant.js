@@ -23,6 +23,7 @@ countCharacters(form);
 outbox.draft(form, slug);
 fresh.addEventListener("click", showNew);
 for (const link of document.querySelectorAll(".sort a")) link.addEventListener("click", sortBy);
+offerToWrite();
 void broadcast();
 void start().then(() => {
   showSupported();
@@ -174,6 +175,14 @@ function sortBy(event) {
   showSupported();
   announceNew();
   history.replaceState(null, "", link.href.replace(/#.*/, ""));
+}
+
+/** Far down in the list the way back to the form is one tap. */
+function offerToWrite() {
+  const link = document.getElementById("to-write");
+  if (!link) return;
+  link.addEventListener("click", () => setTimeout(() => /** @type {HTMLElement} */ (form.elements.namedItem("text")).focus()));
+  new IntersectionObserver(([entry]) => (link.hidden = !entry || entry.isIntersecting || !form.checkVisibility())).observe(form);
 }
 
 async function broadcast() {
