@@ -261,7 +261,7 @@ def public(event: Event, names: Names, item: Contribution, lang: str) -> Contrib
         "text": item.text,
         "topic": item.topic,
         "topic_title": words(topic.title, lang) if topic else None,
-        "name": names.get(item.person, ""),
+        "name": names.get(f"contribution/{item.number}", ""),
         "origin": item.origin,
         "at": iso(item.at),
         "state": item.state,

@@ -71,7 +71,7 @@ class Contributions(msgspec.Struct):
 
 
 class Submit(Command, frozen=True):
-    """Send a contribution. Staff may say that it came by another way, and when it was said ("18:42" or ISO 8601)."""
+    """Send a contribution, signed or not. Staff may say that it came by another way, and when it was said ("18:42" or ISO 8601)."""
 
     kind: Kind
     text: str
@@ -145,10 +145,11 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
     if command.origin is not None:
         # Somebody without a screen: the contribution gets a person of its own, so that the helper does not become its author.
         person, origin = f"by-{command.origin}-{number}", command.origin
-        if command.name:
+    if command.name:
+        # Signed for this contribution only: the next one may be without a name, or under another one.
+        rename(outcome, f"contribution/{number}", command.name)
+        if person == actor.person:
             rename(outcome, person, command.name)
-    else:
-        rename(outcome, person, command.name)
     state: State = "received" if event.programme.premoderation else "approved"
     outcome.changes.insert(0, Submitted(number, command.kind, words, topic, origin, person, at, state))
     outcome.result = {"contribution": number, "receipt": receipt(event, number), "state": state}
@@ -180,7 +181,9 @@ def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome
         raise Refused("forbidden" if item.state in PUBLIC else "unknown_contribution", field="contribution")
     if item.state == "withdrawn":
         return Outcome(result={"state": "withdrawn"})
-    return Outcome([Moved(item.number, "withdrawn")], {"state": "withdrawn"})
+    outcome = Outcome([Moved(item.number, "withdrawn")], {"state": "withdrawn"})
+    rename(outcome, f"contribution/{item.number}", "")
+    return outcome
 
 
 def said(event: Event, at: str | None, now: int) -> int:

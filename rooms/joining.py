@@ -30,7 +30,8 @@ class Attendance(msgspec.Struct):
 
 
 class Join(Command, frozen=True):
-    """Take part in the hall (with the rotating code) or at home, optionally under a name; an empty name removes it."""
+    """Take part in the hall (with the rotating code) or at home. The name is what this person is asked to sign with next time; an
+    empty one removes it."""
 
     place: Place | None = None
     code: str | None = None
@@ -45,7 +46,8 @@ class Joined(Change, frozen=True, tag="joined"):
 
 
 class Renamed(Change, frozen=True, tag="renamed"):
-    """This person's name has changed; the name itself is in the people table."""
+    """The name under this id has changed: a person's id, or `contribution/<n>` for who signed it. The name itself is in the
+    people table."""
 
     person: str
 
@@ -65,12 +67,12 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     return outcome
 
 
-def rename(outcome: Outcome, person: str, name: str | None) -> None:
-    """Add to the outcome that the person is called so from now on; None changes nothing."""
+def rename(outcome: Outcome, id: str, name: str | None) -> None:
+    """Add to the outcome that this id bears the name from now on; None changes nothing. Refuses `name_too_long`."""
     if name is None:
         return
-    outcome.names = {person: text.within(name, "name", 0, MAX_NAME, lines=False)}
-    outcome.changes.append(Renamed(person))
+    outcome.names[id] = text.within(name, "name", 0, MAX_NAME, lines=False)
+    outcome.changes.append(Renamed(id))
 
 
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
@@ -81,11 +83,10 @@ def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
 
 def renamed(event: Event, change: Renamed, now: int, by: str) -> tuple[str, ...]:
     """Everything that shows the name."""
-    mine = (item.number for item in event.contributions.items.values() if item.person == change.person)
-    touched = [f"contribution/{number}" for number in mine]
-    if event.contributions.on_air is not None and f"contribution/{event.contributions.on_air}" in touched:
-        touched.append("on_air")
-    return (f"person/{change.person}", *touched)
+    if not change.person.startswith("contribution/"):
+        return (f"person/{change.person}",)
+    on_air = f"contribution/{event.contributions.on_air}"
+    return (change.person, "on_air") if change.person == on_air else (change.person,)
 
 
 COMMANDS: Commands = {"person.join": (Join, join)}

@@ -379,6 +379,8 @@ async def test_no_data_follows_a_close_frame_of_the_server(way: Way) -> None:
                 await raw.read()
                 hall.links[-1].close(4001, "too slow")
                 hall.say()
+                hall.join(hall.links[-1])
+                hall.say()
                 await raw.send_frame(CLOSE, struct.pack("!H", 4001))
                 received = await raw.read_to_end()
                 assert [opcode for opcode, _ in received].index(CLOSE) == len(received) - 1
@@ -405,6 +407,66 @@ async def test_no_data_follows_the_answer_to_a_clients_close_frame(way: Way) -> 
 
 @every_way
 @on_both_loops
+async def test_members_come_and_go_between_messages(way: Way) -> None:
+    hall = Hall(way)
+    async with serving(hall), visiting(hall) as first, visiting(hall, deflate=True) as second:
+        await hall.until(lambda: len(hall.group) == 2)
+        one, two = hall.links
+        hall.say()
+        hall.group.discard(one)
+        hall.group.discard(one)
+        assert (one in hall.group, two in hall.group) == (False, True)
+        hall.say()
+        async with visiting(hall) as third:
+            assert await hears(third) == 2
+            hall.say()
+            hall.group.add(one)
+            hall.group.add(one)
+            hall.say()
+            assert [await hears(third) for _ in range(2)] == [3, 4]
+        assert [await hears(second) for _ in range(5)] == [0, 1, 2, 3, 4]
+        assert [await hears(first) for _ in range(3)] == [0, 1, 4]
+
+
+@on_both_loops
+async def test_who_joins_with_a_backlog_is_reported_instead() -> None:
+    hall = Hall()
+    async with serving(hall), raw_visitor(hall):
+        await hall.until(lambda: len(hall.group) == 1)
+        [link] = hall.links
+        while not link.behind:
+            hall.say(padding="x" * 50_000)
+        assert hall.behind == [(link, hall.number)]
+        hall.number += 1
+        hall.group.add(link)
+        assert len(hall.group) == 0
+        assert hall.behind[1:] == [(link, hall.number)]
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer", "deflated"),
+    [
+        ("", b"", False),
+        ("permessage-deflate", b"server_max_window_bits=12", True),
+        ("permessage-deflate; client_max_window_bits", b"client_max_window_bits=12", True),
+        ("permessage-deflate; server_max_window_bits=9", b"server_max_window_bits=9", False),
+    ],
+)
+@on_both_loops
+async def test_no_compression_has_a_memory(offer: str, answer: bytes, deflated: bool) -> None:
+    hall = Hall()
+    async with serving(hall), raw_visitor(hall, offer) as raw:
+        assert answer in raw.head
+        assert raw.head.count(b"no_context_takeover") == (2 if offer else 0)
+        await hall.until(lambda: hall.links)
+        assert hall.links[0].deflated == deflated
+        hall.say(padding="x" * 500)
+        received = await raw.read_until(lambda received: len(received) == 2)
+        assert (len(received[1][1]) < 200) == deflated
+
+
+@every_way
+@on_both_loops
 async def test_a_reset_connection_leaves_and_harms_nobody(way: Way) -> None:
     hall = Hall(way)
     async with serving(hall), visiting(hall) as other:
@@ -413,10 +475,12 @@ async def test_a_reset_connection_leaves_and_harms_nobody(way: Way) -> None:
             raw = Raw()
             await raw.open(hall)
             await hall.until(lambda: len(hall.group) == 2)
+            farewell = Farewell(hall.links[-1])
             raw.reset()
             hall.say()
             hall.say()
-            await hall.until(lambda: len(hall.group) == 1)
+            await farewell.said.wait()
+            assert len(hall.group) == 1
         assert [await hears(other) for _ in range(10)] == list(range(1, 11))
         await hall.until(lambda: len(hall.ended) == 5)
 
@@ -457,24 +521,73 @@ async def test_a_client_that_never_reads_is_cut_off_after_the_close_frame() -> N
         [link] = hall.links
         while not link.behind:
             hall.say(padding="x" * 50_000)
-        gone = asyncio.Event()
         link.close_timeout = 0.01
-        link.transport.set_protocol(Farewell(link, gone))
+        farewell = Farewell(link)
         link.close(4001)
-        await gone.wait()
+        await farewell.said.wait()
         assert hall.ended == [4001]
 
 
-class Farewell(asyncio.Protocol):
-    """Notes the end of a connection and passes it on."""
+@on_both_loops
+async def test_closing_does_not_wait_for_a_client_that_does_not_read() -> None:
+    hall = Hall()
+    closed = asyncio.Event()
 
-    def __init__(self, link: FanoutProtocol, gone: asyncio.Event) -> None:
+    async def close_when_behind(websocket: WebSocket) -> None:
+        await websocket.accept()
+        link: FanoutProtocol = websocket.scope["extensions"][SCOPE_KEY]
+        hall.links.append(link)
+        hall.group.add(link)
+        while not link.behind:
+            hall.say(padding="x" * 50_000)
+        link.close_timeout = 0.01
+        await websocket.close(4001)
+        closed.set()
+
+    hall.endpoint = close_when_behind  # type: ignore[method-assign]
+    async with serving(hall), raw_visitor(hall):
+        await closed.wait()
+        await Farewell(hall.links[0]).said.wait()
+
+
+@on_both_loops
+async def test_closing_a_paused_link_reads_the_answer() -> None:
+    hall = Hall()
+    async with serving(hall), visiting(hall) as client:
+        await hears(client)
+        hall.links[0].pause_reading()
+        hall.links[0].close_timeout = 3600
+        farewell = Farewell(hall.links[0])
+        hall.links[0].close(4000)
+        await farewell.said.wait()
+        await client.wait_closed()
+        assert client.close_code == 4000
+
+
+class Farewell(asyncio.Protocol):
+    """Takes a link's place as its transport's protocol and notes that the connection was lost, right after the link."""
+
+    def __init__(self, link: FanoutProtocol) -> None:
         self.link = link
-        self.gone = gone
+        self.said = asyncio.Event()
+        link.transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.link.data_received(data)
+
+    def eof_received(self) -> None:
+        self.link.eof_received()
+
+    def pause_writing(self) -> None:
+        self.link.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.link.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.link.connection_lost(exc)
-        self.gone.set()
+        assert self.link.groups == ()
+        self.said.set()
 
 
 @on_both_loops
@@ -737,3 +850,29 @@ async def test_a_plain_link_ends_when_its_client_has_gone() -> None:
     assert len(group) == 0
     link.write(message(2))
     assert link.buffered() == 0
+
+
+@on_both_loops
+async def test_a_plain_link_may_leave_while_its_group_sends() -> None:
+    async def sent(event: object) -> None:
+        pass
+
+    reported: list[Link] = []
+    group = Group(reported.append)
+    first, second = AsgiLink(sent), AsgiLink(sent)
+    first.on_behind = lambda: second.close(4000)
+    group.add(first)
+    group.add(second)
+    group.send(message(1))
+    first.write(message(2))
+    assert reported == [first]
+    assert len(group) == 0
+
+    second = AsgiLink(sent)
+    first.behind = False
+    first.on_behind = lambda: group.discard(second)
+    group.add(first)
+    group.add(second)
+    group.send(message(3))
+    assert len(group) == 0
+    assert second.buffered() == 0
