@@ -118,7 +118,7 @@ class Group:
     def __init__(self, on_behind: Callable[[Link], None], way: Way | None = None) -> None:
         self._on_behind = on_behind
         self._send_many = _send_many(way or fastest_way())
-        self._lanes = {(deflated, direct): _Lane() for deflated in (False, True) for direct in (False, True)}
+        self._lanes: dict[tuple[bool, bool], _Lane] = {}
         self._others: dict[Link, None] = {}
 
     def __len__(self) -> int:
@@ -149,7 +149,7 @@ class Group:
     def send(self, frame: Frame) -> None:
         """Writes the frame to every member. Reports may let members come and go: they see this frame once or never."""
         fell: list[FanoutProtocol] = []
-        for (deflated, direct), lane in self._lanes.items():
+        for (deflated, direct), lane in tuple(self._lanes.items()):
             if lane.links:
                 data = frame.compressed if deflated else frame.plain
                 fell += lane.send_direct(data, self._send_many) if direct and self._send_many else lane.send(data)
@@ -171,7 +171,11 @@ class Group:
         self._on_behind(link)
 
     def _lane_of(self, link: FanoutProtocol) -> _Lane:
-        return self._lanes[link.deflated, link.descriptor >= 0 and self._send_many is not None]
+        key = link.deflated, link.descriptor >= 0 and self._send_many is not None
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane()
+        return lane
 
 
 class _Lane:

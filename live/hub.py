@@ -24,6 +24,8 @@ Render = Callable[[str, str, str, documents.Data], str]
 """(key, kind of channel, language, data) → HTML."""
 
 TOO_SLOW, RIGHTS = 4001, 4003
+RESUMED = 64
+"""Answers to "since" kept between two flushes: after a restart thousands come back having seen the same."""
 _JSON = msgspec.json.Encoder()
 _FIRST = {"output": 0, "stage": 1, "hall": 2, "moderation": 3, "me": 4, "public": 5}
 """The order of a flush: what is on air and those who work before the crowd."""
@@ -53,11 +55,12 @@ class Audience:
 class Channel:
     """One channel that is watched. `shown`: the keys that its watchers may have; `flushed`: the seq of its last flush."""
 
-    __slots__ = ("audiences", "flushed", "kind", "name", "person", "shown")
+    __slots__ = ("audiences", "flushed", "kind", "name", "person", "shown", "watchers")
 
     def __init__(self, name: str, person: str, seq: int) -> None:
         self.name, self.kind, self.person = name, documents.kind(name), person
         self.flushed = seq
+        self.watchers = 0
         self.shown: set[str] = set()
         self.audiences: dict[tuple[str, str], Audience] = {}
 
@@ -124,7 +127,9 @@ class Hub:
         """A `docs` frame of JSON data for somebody who asks once. Call it settled."""
         audience = Audience(Channel(name, person, 0), lang, "json", lambda link: None)
         if since is not None and self._known(since):
-            return self._touched_frames(audience, since.seq)[0].payload
+            keys = [key.replace("support/", "contribution/") for key in self._touched_keys(audience.channel, since.seq)]
+            put, gone, _ = self._sorted(audience, list(dict.fromkeys(keys)))
+            return self._docs(audience, put, gone).payload
         return self._snapshot(audience).payload
 
     def _join(self, watcher: Watcher, name: str, since: Since | None, lang: str, form: str) -> None:
@@ -137,6 +142,7 @@ class Hub:
         if audience is None:
             audience = channel.audiences[lang, form] = Audience(channel, lang, form, lambda link: self._fell_behind(link, name))
         watcher.channels[name] = audience
+        channel.watchers += 1
         self._deliver(watcher, name, since)
         if name == "hall":
             self._rotate()
@@ -150,8 +156,9 @@ class Hub:
             return
         watcher.stale.pop(name, None)
         audience.group.discard(watcher.link)
-        if name == "me" and not any(len(one.group) for one in audience.channel.audiences.values()):
-            self.channels.pop(f"me/{watcher.person}", None)
+        audience.channel.watchers -= 1
+        if not audience.channel.watchers:
+            del self.channels[f"me/{watcher.person}" if name == "me" else name]
         if name == "public":
             self._present[watcher.person] -= 1
             if not self._present[watcher.person]:
@@ -166,7 +173,7 @@ class Hub:
         else:
             cached = audience.resumed.get(since.seq)
             frames = cached if cached is not None else self._touched_frames(audience, since.seq)
-            if cached is None and audience.channel.name != "me":
+            if cached is None and audience.channel.name != "me" and len(audience.resumed) < RESUMED:
                 audience.resumed[since.seq] = frames
         if audience.channel.kind in _COUNTED and self._presence:
             frames = [*frames, self._counts(audience.channel, {"event": self._presence})]
@@ -186,21 +193,22 @@ class Hub:
         return frame
 
     def _touched_frames(self, audience: Audience, since: int) -> list[Frame]:
-        """What was touched after `since`, from the state: `touched` is in the order of touching."""
-        event, channel = self.desk.event, audience.channel
-        keys = []
-        for key in reversed(event.touched):
-            if event.touched[key] <= since:
-                break
-            keys.append(key)
-        if channel.kind == "hall":
-            keys.append("entrance")
-        mine = [key for key in reversed(keys) if self._concerns(key, channel)]
-        put, gone, counts = self._sorted(audience, mine)
+        put, gone, counts = self._sorted(audience, self._touched_keys(audience.channel, since))
         frames = [self._docs(audience, put, gone)]
         if counts:
-            frames.append(self._counts(channel, counts))
+            frames.append(self._counts(audience.channel, counts))
         return frames
+
+    def _touched_keys(self, channel: Channel, since: int) -> list[str]:
+        """The channel's keys touched after `since`, from the state: `touched` is in the order of touching."""
+        touched = self.desk.event.touched
+        keys = ["entrance"] if channel.kind == "hall" else []
+        for key in reversed(touched):
+            if touched[key] <= since:
+                break
+            if self._concerns(key, channel):
+                keys.append(key)
+        return keys[::-1]
 
     def _concerns(self, key: str, channel: Channel) -> bool:
         names = documents.channels_of(self.desk.event, key)

@@ -17,7 +17,6 @@ from live import demo
 from live.app import create
 from live.fanout import FanoutProtocol
 from live.settings import Settings, export, load
-from rooms.command import Refused
 
 LOGGER = logging.getLogger("plenum.server")
 BACKLOG = 4096
@@ -25,10 +24,8 @@ BACKLOG = 4096
 
 
 def serve(given: argparse.Namespace, settings: Settings) -> int:
-    """The command. `--demo` plays along in this process."""
-    if given.workers > 1:
-        if given.demo:
-            raise Refused("demo_needs_one_worker")
+    """The command. `--demo` plays along in this process, so it has one."""
+    if given.workers > 1 and not given.demo:
         export(settings)
         uvicorn.run("live.server:worker", factory=True, workers=given.workers, **options(settings, given.host, given.port))
         return 0

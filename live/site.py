@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from live.wire import Connection
 
 
+NEWEST = 20
+"""Events on the list."""
+
+
 class Site:
     """See the module."""
 
@@ -56,9 +60,9 @@ class Site:
         return desk
 
     async def listed(self) -> list[Desk]:
-        """The events that are open to the public, newest first."""
+        """The newest events that are open to the public; a year of events must not be loaded for a list."""
         try:
-            found = [await self.desks.get(slug) for slug in await self.desks.slugs()]
+            found = [await self.desks.get(slug) for slug in (await self.desks.slugs())[:NEWEST]]
         except Unavailable:
             raise Refused("storage_unavailable", retry_after=2.0) from None
         return [desk for desk in found if desk is not None and desk.event.phase != "draft"]

@@ -59,7 +59,20 @@ _IDENTIFIED = msgspec.json.Decoder(Identified)
 class Connection:
     """One client. `receive` takes its text messages; `closed` is called once at the end."""
 
-    __slots__ = ("address", "hub", "lang", "languages", "limits", "link", "malformed", "person", "unanswered", "watcher", "wording")
+    __slots__ = (
+        "address",
+        "gone",
+        "hub",
+        "lang",
+        "languages",
+        "limits",
+        "link",
+        "malformed",
+        "person",
+        "unanswered",
+        "watcher",
+        "wording",
+    )
 
     def __init__(
         self, link: Link, hub: Hub, person: str, address: str, limits: Limits, wording: Wording, languages: tuple[str, ...]
@@ -68,6 +81,7 @@ class Connection:
         self.limits, self.wording, self.languages = limits, wording, languages
         self.watcher = Watcher(link, person)
         self.lang = languages[0]
+        self.gone = False
         self.unanswered = 0
         self.malformed = 0
 
@@ -90,6 +104,7 @@ class Connection:
 
     def closed(self) -> None:
         """The client is gone; what it sent is still decided."""
+        self.gone = True
         self.hub.leave(self.watcher)
 
     def _do(self, frame: Do) -> None:
@@ -113,6 +128,8 @@ class Connection:
             self._write(refusal(id, answer, self.lang, self.wording))
 
     def _open(self, frame: Open) -> None:
+        if self.gone:
+            return
         self.lang = frame.lang if frame.lang in self.languages else self.languages[0]
         event = self.hub.desk.event
         try:

@@ -77,6 +77,7 @@ def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -
         keys.extend(_APPLY[type(change)](event, change, at, by))
     touched = event.touched
     for key in keys:
+        touched.pop(key, None)  # the latest stands last: who comes back reads from the end
         touched[key] = seq
     event.seq = seq
     return keys
