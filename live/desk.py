@@ -12,14 +12,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from live.bus import Bus
 from live.log import Log, Row, Stored, Unavailable
 from live.settings import Settings
+from live.writer import Writer
 from moderation.capabilities import AnyChange, apply, decide, parse
 from moderation.event import Event
 from moderation.roles import actor
@@ -61,7 +61,7 @@ class Waiting(NamedTuple):
 class Desk:
     """One event in this process. Made by `Desks.get`; everything but `run` is for the loop's thread."""
 
-    def __init__(self, stored: Stored, log: Log, bus: Bus, writer: ThreadPoolExecutor, settings: Settings) -> None:
+    def __init__(self, stored: Stored, log: Log, bus: Bus, writer: Writer, settings: Settings) -> None:
         self.id, self.slug, self.epoch = stored.id, stored.slug, stored.epoch
         self.log, self.bus, self.writer, self.settings = log, bus, writer, settings
         self.event, self.names = restored(stored)
@@ -72,6 +72,7 @@ class Desk:
         self._waiting: list[Waiting] = []
         self._wake = asyncio.Event()
         self._ahead = False
+        self._stopped = False
         self._readers: list[Callable[[], None]] = []
         self._heard: list[Sequence[Row]] = []
         self._recent: dict[tuple[str, str], Done] = {}
@@ -124,8 +125,8 @@ class Desk:
         return await seen
 
     async def run(self) -> None:
-        """Serve until cancelled: commands as they come, and from time to time a look at what other processes wrote."""
-        while True:
+        """Serve until `stop`: commands as they come, and from time to time a look at what other processes wrote."""
+        while not self._stopped:
             complete = True
             try:
                 await asyncio.wait_for(self._wake.wait(), self.settings.tail_seconds)
@@ -139,7 +140,15 @@ class Desk:
             limit = self.settings.batch_limit
             while self._waiting:
                 batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
-                await self._serve(batch)
+                async with self.writer.turn:
+                    await self._serve(batch)
+            if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
+                await self._save()
+
+    def stop(self) -> None:
+        """Let `run` end when everybody who waits has an answer."""
+        self._stopped = True
+        self._wake.set()
 
     async def close(self) -> None:
         """Leave a snapshot, so that the next start is quick."""
@@ -151,7 +160,7 @@ class Desk:
         """One transaction for all of them."""
         fresh = [(one.person, one.id) for one in batch if self._remembered(one.person, one.id) is None]
         try:
-            missed, answered = await self._write(self.log.begin, self.id, self.event.seq, fresh)
+            missed, answered = await self.writer.do(self.log.begin, self.id, self.event.seq, fresh)
         except Unavailable as error:
             self._refuse(batch, error)
             return
@@ -161,9 +170,9 @@ class Desk:
             rows, names, answers = self._decide(batch, known, touched)
             self._ahead = bool(rows)
             if rows:
-                await self._write(self.log.commit, self.id, rows, names)
+                await self.writer.do(self.log.commit, self.id, rows, names)
             else:
-                await self._write(self.log.release)
+                await self.writer.do(self.log.release)
         except Unavailable as error:
             await self._reload()
             self._refuse(batch, error)
@@ -172,8 +181,6 @@ class Desk:
         for one, answer in zip(batch, answers, strict=True):
             one.reply(one.id, answer)
         self._settle()
-        if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
-            await self._save()
 
     def _decide(
         self, batch: list[Waiting], known: dict[tuple[str, str], Done], touched: list[str]
@@ -250,7 +257,7 @@ class Desk:
 
     async def _read_again(self) -> Stored | None:
         try:
-            return await self._write(self.log.load, self.slug, SHAPE)
+            return await self.writer.do(self.log.load, self.slug, SHAPE)
         except Unavailable:
             LOGGER.exception("cannot read the log")
             await asyncio.sleep(1)
@@ -275,8 +282,8 @@ class Desk:
     async def _look(self) -> None:
         """Fetch what other processes have written."""
         try:
-            if await self._write(self.log.head, self.id) > self.event.seq:
-                self.on_touched(await self._apply_rows(await self._write(self.log.rows, self.id, self.event.seq)))
+            if await self.writer.do(self.log.head, self.id) > self.event.seq:
+                self.on_touched(await self._apply_rows(await self.writer.do(self.log.rows, self.id, self.event.seq)))
         except Unavailable as error:
             LOGGER.warning("cannot look at the log: %s", error)
 
@@ -284,7 +291,7 @@ class Desk:
         touched = self._apply(rows)
         renamed = _renames(rows)
         if renamed:
-            names = await self._write(self.log.names, self.id, renamed)
+            names = await self.writer.do(self.log.names, self.id, renamed)
             self.names.update({person: names.get(person, "") for person in renamed})
         return touched
 
@@ -298,12 +305,10 @@ class Desk:
         state = msgspec.msgpack.encode(self.event)
         self._saved_at = self.event.seq
         try:
-            await self._write(self.log.save, self.id, self._saved_at, SHAPE, state)
+            async with self.writer.turn:
+                await self.writer.do(self.log.save, self.id, self._saved_at, SHAPE, state)
         except Unavailable as error:
             LOGGER.warning("no snapshot: %s", error)
-
-    async def _write(self, do: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.writer, do, *arguments)
 
 
 def who(event: Event, person: str) -> Actor:

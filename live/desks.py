@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from live.bus import Bus, InProcessBus
 from live.desk import SHAPE, Desk
 from live.log import Log
 from live.settings import Settings
+from live.writer import Writer
 
 
 class Desks:
@@ -17,22 +17,21 @@ class Desks:
     def __init__(self, log: Log, settings: Settings, bus: Bus | None = None) -> None:
         self.log, self.settings = log, settings
         self.bus: Bus = bus or InProcessBus()
-        self.writer = ThreadPoolExecutor(1, "writer")
+        self.writer = Writer()
         self.open: dict[str, Desk] = {}
         self._opening = asyncio.Lock()
-        self._serving: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Desks:
         self._tasks = await asyncio.TaskGroup().__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._serving:
-            task.cancel()
+        for desk in self.open.values():
+            desk.stop()
         await self._tasks.__aexit__(None, None, None)
         for desk in self.open.values():
             await desk.close()
-        self.writer.shutdown()
+        self.writer.close()
 
     async def get(self, slug: str) -> Desk | None:
         """The event's desk; None if there is no such event. May raise `Unavailable`."""
@@ -41,19 +40,19 @@ class Desks:
             return desk
         async with self._opening:
             if slug not in self.open:
-                loop = asyncio.get_running_loop()
-                stored = await loop.run_in_executor(self.writer, self.log.load, slug, SHAPE)
+                stored = await self.writer.do(self.log.load, slug, SHAPE)
                 if stored is None:
                     return None
                 desk = Desk(stored, self.log, self.bus, self.writer, self.settings)
                 self.open[slug] = desk
-                self._serving.append(self._tasks.create_task(desk.run(), name=f"desk {slug}"))
+                self._tasks.create_task(desk.run(), name=f"desk {slug}")
             return self.open[slug]
 
     async def create(self, slug: str) -> bool:
         """Make a new event; False if it exists."""
-        return await asyncio.get_running_loop().run_in_executor(self.writer, self.log.create_event, slug)
+        async with self.writer.turn:
+            return await self.writer.do(self.log.create_event, slug)
 
     async def slugs(self) -> list[str]:
         """All events, newest first."""
-        return await asyncio.get_running_loop().run_in_executor(self.writer, self.log.slugs)
+        return await self.writer.do(self.log.slugs)

@@ -58,6 +58,9 @@ PEOPLE = sa.Table(
 )
 KEYS = sa.Table("keys", METADATA, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False))
 
+_READ_HEAD = "SELECT head FROM events WHERE id = ?"
+_TAKE_HEAD = "UPDATE events SET head = head WHERE id = ? RETURNING head"
+
 Row = tuple[int, int, str, str, bytes, bytes]
 """seq, at (ms), actor, command id, changes, result."""
 
@@ -84,6 +87,8 @@ class Log:
 
     def __init__(self, url: str, *, lock_seconds: float = 2.0) -> None:
         self.engine = _engine(make_url(url), lock_seconds)
+        # SQLite has locked with BEGIN IMMEDIATE; elsewhere it is the update of the row that makes the others wait.
+        self._take = _READ_HEAD if self.engine.dialect.name == "sqlite" else _TAKE_HEAD
         self._open: Connection | None = None
 
     def create_tables(self) -> None:
@@ -181,7 +186,6 @@ class Log:
             connection.execute(SNAPSHOTS.insert().values(event=event, seq=seq, shape=shape, state=state))
 
     # The hot statements are written out once per driver: compiling them anew costs more than running them.
-    _take = "UPDATE events SET head = head WHERE id = ? RETURNING head"
     _advance = "UPDATE events SET head = ? WHERE id = ?"
     _append = "INSERT INTO log (event, seq, at, actor, command, changes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
     _columns = "log.seq, log.at, actor, command, log.changes, log.result"
