@@ -60,6 +60,11 @@ KEYS = sa.Table("keys", METADATA, sa.Column("name", sa.Text, primary_key=True), 
 
 _READ_HEAD = "SELECT head FROM events WHERE id = ?"
 _TAKE_HEAD = "UPDATE events SET head = head WHERE id = ? RETURNING head"
+_ADVANCE_HEAD = "UPDATE events SET head = ? WHERE id = ?"
+_APPEND = "INSERT INTO log (event, seq, at, actor, command, changes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = "log.seq, log.at, actor, command, log.changes, log.result"
+_CHUNKS = (512, 64, 8, 1)
+# The hot statements are written out: compiling them anew costs more than running them.
 
 Row = tuple[int, int, str, str, bytes, bytes]
 """seq, at (ms), actor, command id, changes, result."""
@@ -87,8 +92,11 @@ class Log:
 
     def __init__(self, url: str, *, lock_seconds: float = 2.0) -> None:
         self.engine = _engine(make_url(url), lock_seconds)
+        sqlite = self.engine.dialect.name == "sqlite"
         # SQLite has locked with BEGIN IMMEDIATE; elsewhere it is the update of the row that makes the others wait.
-        self._take = _READ_HEAD if self.engine.dialect.name == "sqlite" else _TAKE_HEAD
+        self._take = self._for_driver(_READ_HEAD if sqlite else _TAKE_HEAD)
+        self._advance = self._for_driver(_ADVANCE_HEAD)
+        self._append = self._for_driver(_APPEND)
         self._open: Connection | None = None
 
     def create_tables(self) -> None:
@@ -185,11 +193,8 @@ class Log:
             connection.execute(SNAPSHOTS.delete().where(SNAPSHOTS.c.event == event))
             connection.execute(SNAPSHOTS.insert().values(event=event, seq=seq, shape=shape, state=state))
 
-    # The hot statements are written out once per driver: compiling them anew costs more than running them.
-    _advance = "UPDATE events SET head = ? WHERE id = ?"
-    _append = "INSERT INTO log (event, seq, at, actor, command, changes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    _columns = "log.seq, log.at, actor, command, log.changes, log.result"
-    _chunks = (512, 64, 8, 1)
+    def _for_driver(self, statement: str) -> str:
+        return statement if self.engine.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
 
     def _writing(self) -> Connection:
         return self.engine.connect().execution_options(writes=True)
@@ -199,12 +204,12 @@ class Log:
         start = 0
         while start < len(commands):
             # A few fixed lengths keep the statements in the driver's cache.
-            size = next(size for size in self._chunks if size <= len(commands) - start)
+            size = next(size for size in _CHUNKS if size <= len(commands) - start)
             chunk = commands[start : start + size]
             start += size
             wanted = "WITH wanted (actor, command) AS (VALUES " + ",".join(["(?, ?)"] * size) + ")"
-            statement = f"{wanted} SELECT {self._columns} FROM wanted JOIN log USING (actor, command) WHERE log.event = ?"
-            for row in connection.exec_driver_sql(statement, (*(part for pair in chunk for part in pair), event)):
+            statement = f"{wanted} SELECT {_COLUMNS} FROM wanted JOIN log USING (actor, command) WHERE log.event = ?"
+            for row in connection.exec_driver_sql(self._for_driver(statement), (*(part for pair in chunk for part in pair), event)):
                 found[row[2], row[3]] = tuple(row)
         return found
 
@@ -244,8 +249,10 @@ class _translated:
 
 
 def _engine(url: URL, lock_seconds: float) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
+    if url.get_backend_name() == "postgresql":
+        wait = f"-c lock_timeout={int(lock_seconds * 1000)} -c idle_in_transaction_session_timeout=60000"
+        timeouts = {"connect_timeout": max(2, int(lock_seconds)), "options": wait}
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=2, connect_args=timeouts)
     engine = sa.create_engine(url, pool_size=2)
 
     @sa.event.listens_for(engine, "connect")
