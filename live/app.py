@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from frontend import pages
 from frontend.assets import Assets
 from live import api, endpoint
+from live.bus import Bus, InProcessBus, RedisBus
 from live.desks import Desks
 from live.identity import Identity
 from live.log import Log
@@ -35,10 +37,17 @@ def open_log(settings: Settings) -> Log:
     return log
 
 
+def open_bus(settings: Settings, log: Log) -> Bus:
+    """The bus of these settings. Two installations on one Redis do not hear each other."""
+    if not settings.redis_url:
+        return InProcessBus()
+    return RedisBus(settings.redis_url, hashlib.sha256(log.key("bus").encode()).hexdigest()[:12])
+
+
 def create(settings: Settings) -> Starlette:
     """The application. Opens the log at once, so that a wrong address is told before anybody connects."""
     log = open_log(settings)
-    desks = Desks(log, settings)
+    desks = Desks(log, settings, open_bus(settings, log))
     site = Site(settings, desks, Identity(log.key("person")), Assets())
 
     @contextlib.asynccontextmanager

@@ -1,17 +1,32 @@
 """The bus: tells the other desks of an event that rows were committed, with the rows in the message.
 
 It is a doorbell: receivers order by seq and fetch what is missing from the log, so a lost, doubled or reordered message costs a
-moment, never a fact. This is the in-process implementation; the contract is `tests/live/test_bus.py`.
+moment, never a fact. The contract is `tests/live/test_bus.py`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import secrets
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
+from redis.exceptions import RedisError
+
+from live.bus_address import Client, connect
 from live.log import Row
 
+LOGGER = logging.getLogger("plenum.bus")
+MOST_WAITING = 20_000
+"""Rows that wait for a Redis that does not answer; beyond that they are left to the log, where everybody finds them."""
+RETRY_SECONDS = 0.5
+QUIET_SECONDS = 5.0
+"""After so long without a message the subscription is asked whether it is alive."""
+
 Receive = Callable[[Sequence[Row]], None]
+"""Takes rows as they were committed; an empty sequence says that something may have been missed."""
 
 
 class Bus(Protocol):
@@ -22,6 +37,9 @@ class Bus(Protocol):
 
     def subscribe(self, slug: str, receive: Receive) -> Callable[[], None]:
         """Be told from now on; returns the function that ends it."""
+
+    async def run(self) -> None:
+        """Carry messages until cancelled."""
 
 
 class InProcessBus:
@@ -41,3 +59,106 @@ class InProcessBus:
         receivers = self._receivers.setdefault(slug, [])
         receivers.append(receive)
         return lambda: receivers.remove(receive)
+
+    async def run(self) -> None:
+        """See `Bus`: there is nothing to carry."""
+        await asyncio.Event().wait()
+
+    def everywhere(self) -> list[tuple[str, Receive]]:
+        """Every receiver with its event."""
+        return [(slug, receive) for slug, receivers in self._receivers.items() for receive in receivers]
+
+
+class Message(msgspec.Struct, array_like=True):
+    """What goes over Redis: which process sends it, of which event, which rows."""
+
+    sender: str
+    slug: str
+    rows: list[Row]
+
+
+class RedisBus:
+    """Desks in many processes: Redis publish/subscribe, one channel for all events of an installation.
+
+    Redis may die at any moment: messages are lost meanwhile, and when it is back every desk looks at the log.
+    """
+
+    def __init__(self, url: str, installation: str) -> None:
+        self._client: Client = connect(url)
+        self._channel = f"plenum:{installation}:rows"
+        self._name = secrets.token_hex(8)
+        self._here = InProcessBus()
+        self._waiting: dict[str, list[Row]] = {}
+        self._count = 0
+        self._wake = asyncio.Event()
+
+    def publish(self, slug: str, rows: Sequence[Row], sender: Receive) -> None:
+        """See `Bus`."""
+        self._here.publish(slug, rows, sender)
+        if self._count + len(rows) <= MOST_WAITING:
+            self._waiting.setdefault(slug, []).extend(rows)
+            self._count += len(rows)
+            self._wake.set()
+
+    def subscribe(self, slug: str, receive: Receive) -> Callable[[], None]:
+        """See `Bus`."""
+        return self._here.subscribe(slug, receive)
+
+    async def run(self) -> None:
+        """See `Bus`."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._again_and_again(self._send), name="bus: send")
+                tasks.create_task(self._again_and_again(self._receive), name="bus: receive")
+        finally:
+            await self._client.aclose()
+
+    async def _again_and_again(self, carry: Callable[[], Any]) -> None:
+        while True:
+            try:
+                await carry()
+            except (RedisError, OSError) as error:
+                LOGGER.warning("bus: %s; trying again", type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _send(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            waiting, self._waiting, self._count = self._waiting, {}, 0
+            for slug, rows in waiting.items():
+                await self._client.publish(self._channel, _PACK.encode(Message(self._name, slug, rows)))
+
+    async def _receive(self) -> None:
+        async with self._client.pubsub() as subscription:
+            await subscription.subscribe(self._channel)
+            for _, receive in self._here.everywhere():
+                receive(())  # messages may have been lost while nobody listened
+            silent = 0
+            while silent < 2:
+                received = await subscription.get_message(timeout=QUIET_SECONDS)
+                if received is None:  # a cut network says nothing: ask
+                    silent += 1
+                    await subscription.ping()
+                    continue
+                silent = 0
+                if received["type"] == "message":
+                    self._deliver(received["data"])
+            raise ConnectionError("no answer")
+
+    def _deliver(self, data: bytes) -> None:
+        try:
+            message = _UNPACK.decode(data)
+        except msgspec.DecodeError:
+            LOGGER.warning("bus: a message that is not ours")
+            return
+        if message.sender != self._name:
+            self._here.publish(message.slug, message.rows, _nobody)
+
+
+def _nobody(rows: Sequence[Row]) -> None:
+    """Stands for the sender of what came from another process."""
+
+
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(Message)

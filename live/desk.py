@@ -272,11 +272,11 @@ class Desk:
         heard, self._heard = self._heard, []
         rows = sorted({row[0]: row for message in heard for row in message}.values())
         following = [row for row in rows if row[0] > self.event.seq]
-        if [row[0] for row in following] != list(range(self.event.seq + 1, self.event.seq + 1 + len(following))):
+        expected = range(self.event.seq + 1, self.event.seq + 1 + len(following))
+        if not all(heard) or [row[0] for row in following] != list(expected) or _renames(following):
             return False
-        if _renames(following):
-            return False
-        self.on_touched(self._apply(following))
+        if following:
+            self.on_touched(self._apply(following))
         return True
 
     async def _look(self) -> None:

@@ -23,11 +23,13 @@ class Desks:
 
     async def __aenter__(self) -> Desks:
         self._tasks = await asyncio.TaskGroup().__aenter__()
+        self._carrying = self._tasks.create_task(self.bus.run(), name="bus")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for desk in self.open.values():
             desk.stop()
+        self._carrying.cancel()
         await self._tasks.__aexit__(None, None, None)
         for desk in self.open.values():
             await desk.close()

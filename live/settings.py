@@ -10,9 +10,10 @@ import msgspec
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Each field is read from the environment as PLENUM_<NAME>, except `database_url` (DATABASE_URL, as platforms set it)."""
+    """Each field is read from the environment as PLENUM_<NAME>, except DATABASE_URL and REDIS_URL, which platforms set."""
 
     database_url: Annotated[str, "Where the log is. Empty: `plenum.sqlite3` in the data directory"] = ""
+    redis_url: Annotated[str, "Redis that tells several processes of each other's commits. Empty: none is needed"] = ""
     data: Annotated[str, "Directory of everything that is stored"] = "data"
     public_url: Annotated[str, "Address under which people reach the server, for QR codes and links. Empty: as browsers say"] = ""
     secure_cookies: Annotated[bool, "Set cookies for https only. Switch on behind TLS"] = False
@@ -44,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return "DATABASE_URL" if name == "database_url" else f"PLENUM_{name.upper()}"
+    return name.upper() if name in ("database_url", "redis_url") else f"PLENUM_{name.upper()}"
 
 
 def described() -> list[tuple[str, Any, str]]:
