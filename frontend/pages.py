@@ -56,6 +56,9 @@ class Site(Protocol):
     def person(self, request: Request) -> str:
         """Who asks; a new person if nobody has met them."""
 
+    def reached_by_staff(self, request: Request) -> None:
+        """Remember the address for what is rendered without a request."""
+
     def entrance(self, desk: Any) -> Data:
         """The data of the `entrance` document."""
 
@@ -244,6 +247,7 @@ async def stage(asked: Asked) -> Response:
         content = asked.documents("stage")
         address = f"{asked.site.address(asked.request)}/e/{asked.evening.slug}"
         if asked.staff:
+            asked.site.reached_by_staff(asked.request)
             content.append(("entrance", "hall", asked.site.entrance(asked.evening)))
         return asked.page(
             "stage.html",

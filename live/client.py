@@ -61,6 +61,8 @@ class Client:
             frame = await answer
         finally:
             self._answers.pop(id, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # has been raised already, or the sending has failed first
         if frame["t"] == "refused":
             raise Refused(frame["code"], field=frame["field"], retry_after=frame["retry_after"], **frame["params"])
         result: dict[str, Any] = frame["result"]

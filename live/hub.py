@@ -342,7 +342,9 @@ class Hub:
         if kind in ("me", "hall"):
             return self._rendered(audience, key)
         touched = self.desk.event.touched
-        version = max(touched.get(key, 0), touched.get(key.replace("contribution", "support"), 0))
+        on_air = f"support/{self.desk.event.contributions.on_air}"
+        counted = on_air if key == "on_air" else key.replace("contribution", "support")
+        version = max(touched.get(key, 0), touched.get(counted, 0))
         cache = self._fragments.setdefault((kind, audience.lang, audience.form), {})
         cached = cache.get(key)
         if cached is not None and cached[0] == version:

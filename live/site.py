@@ -104,9 +104,12 @@ class Site:
         return f"{COOKIE}={self.identity.sign(person)}; Max-Age={AGE}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def address(self, request: HTTPConnection) -> str:
-        """The server's address as people reach it: as configured, else as the last browser that asked did."""
-        self._reached = self.settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
-        return self._reached
+        """The server's address as this browser reaches it, or as configured."""
+        return self.settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+    def reached_by_staff(self, request: HTTPConnection) -> None:
+        """The stage's own browser tells how people reach us. Staff only: anybody else could put another address on the screen."""
+        self._reached = self.address(request)
 
     def entrance(self, desk: Any) -> Data:
         """The data of `entrance`: the hall's address with the code of this moment."""

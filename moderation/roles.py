@@ -156,9 +156,9 @@ def check_command(event: Event, who: Actor, name: str) -> None:
 
 def check_channel(event: Event, who: Actor, channel: str, token: str | None) -> None:
     """Refuses `unknown_channel` and `forbidden`. Channels: `public`, `stage`, `me`, `hall`, `moderation`, `output/<name>`."""
-    kind, _, name = channel.partition("/")
+    kind, slash, name = channel.partition("/")
     allowed = MAY_WATCH.get(kind)
-    if allowed is None or bool(name) != (kind == "output"):
+    if allowed is None or (not name if kind == "output" else slash):
         raise Refused("unknown_channel", field="channels")
     if allowed is EVERYBODY or who.any_of(*allowed):
         return

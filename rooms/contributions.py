@@ -187,7 +187,8 @@ def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome
 
 
 def said(event: Event, at: str | None, now: int) -> int:
-    """When something was said, in ms: a local time of day ("18:42", the last such moment) or ISO 8601; never in the future.
+    """When something was said, in ms: a local time of day ("18:42", the last such moment) or ISO 8601; never in the future, and
+    not before 1970.
 
     Refuses `wrong_time`.
     """
@@ -201,8 +202,8 @@ def said(event: Event, at: str | None, now: int) -> int:
                 moment -= timedelta(days=1)
         else:
             moment = datetime.fromisoformat(at)
-        return min(now, int(moment.timestamp() * 1000))
-    except ValueError:
+        return max(0, min(now, int(moment.timestamp() * 1000)))
+    except (ValueError, OverflowError):
         raise Refused("wrong_time", field="said_at") from None
 
 

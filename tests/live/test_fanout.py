@@ -409,7 +409,7 @@ async def test_no_data_follows_the_answer_to_a_clients_close_frame(way: Way) -> 
 @on_both_loops
 async def test_members_come_and_go_between_messages(way: Way) -> None:
     hall = Hall(way)
-    async with serving(hall), visiting(hall) as first, visiting(hall, deflate=True) as second:
+    async with serving(hall), visiting(hall) as first, visiting(hall) as second:
         await hall.until(lambda: len(hall.group) == 2)
         one, two = hall.links
         hall.say()

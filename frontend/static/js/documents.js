@@ -13,7 +13,7 @@ import { Idiomorph } from "../vendor/idiomorph.js";
 const held = /** @type {Map<HTMLElement, Map<string, HTMLElement>>} */ (new Map());
 
 /** Set by scripts in the browser, not by the server. */
-const OURS = new Set(["open", "aria-pressed", "aria-current", "aria-disabled", "data-on"]);
+const OURS = new Set(["aria-pressed", "aria-current", "aria-disabled", "data-on"]);
 
 /** @param {Docs} docs */
 export function apply(docs) {
@@ -115,7 +115,8 @@ function morph(old, element) {
     morphStyle: "outerHTML",
     ignoreActiveValue: true,
     callbacks: {
-      beforeAttributeUpdated: (name, node) => !OURS.has(name) && !(name === "value" && typedIn(node)),
+      beforeAttributeUpdated: (name, node, how) =>
+        !OURS.has(name) && !(name === "open" && how === "remove") && !(name === "value" && typedIn(node)),
       // A count that the document does not know comes in frames of its own.
       beforeNodeMorphed: (node, to) => !(node.hasAttribute?.("data-count") && to.textContent === ""),
     },

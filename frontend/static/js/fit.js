@@ -1,6 +1,5 @@
 /** Makes a text small enough for its box. */
 
-const SMALLEST = 0.5;
 const STEP = 0.06;
 
 /**
@@ -9,7 +8,7 @@ const STEP = 0.06;
  * @param {(text: HTMLElement) => boolean} overflows
  * @param {number} smallest
  */
-export function fit(text, overflows, smallest = SMALLEST) {
+export function fit(text, overflows, smallest) {
   for (let size = 1; size >= smallest; size -= STEP) {
     text.style.setProperty("--fit", size.toFixed(2));
     if (!overflows(text)) return;

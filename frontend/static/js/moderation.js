@@ -73,7 +73,9 @@ document.addEventListener("plenum:done", (event) => {
   if (command.name === "contribution.restore") return;
   acted.push(Number(command.args.contribution));
   const details = form?.closest("details");
+  const focused = details?.contains(document.activeElement);
   if (details) details.open = false;
+  if (focused) /** @type {HTMLElement | null | undefined} */ (details?.closest(".card"))?.focus();
 });
 
 document.addEventListener("plenum:kept", () => {
@@ -153,6 +155,7 @@ function onKey(event) {
   const target = /** @type {Element} */ (event.target);
   const typing = target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
   if (event.key === "Escape" && typing && !help.open) return leaveField(target);
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return target.closest("form[data-do]")?.querySelector("button")?.click();
   if (typing || help.open || !keysOn.checked || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const key = event.key.toLowerCase();
   const handled = key === "?" || key === "/" || key === "n" ? general(key) : onCard(key);
@@ -219,7 +222,9 @@ function unfold(card, what) {
   const details = /** @type {HTMLDetailsElement | null} */ (card.querySelector(`details[data-act="${what}"]`));
   if (!details) return false;
   details.open = true;
-  details.querySelector("textarea")?.focus();
+  const field = details.querySelector("textarea");
+  field?.setSelectionRange(field.value.length, field.value.length);
+  field?.focus();
   return true;
 }
 

@@ -20,11 +20,11 @@ void document.fonts.ready.then(fitAll);
 
 background(asked.get("bg") ?? "");
 if (asked.get("test") === "1") testCard();
-begin();
-void start();
+else begin();
 
 /** What the page came with: known from before this reload, or the state of things; animated only if it is news to this output. */
 function begin() {
+  void start();
   const now = area.firstElementChild;
   if (!(now instanceof HTMLElement)) return;
   const known = sessionStorage.getItem(SHOWN);
@@ -83,7 +83,7 @@ function remember(element) {
 }
 
 function fitAll() {
-  for (const text of document.querySelectorAll("[data-fit]")) fit(/** @type {HTMLElement} */ (text), isCut);
+  for (const text of document.querySelectorAll("[data-fit]")) fit(/** @type {HTMLElement} */ (text), isCut, 0.62);
   for (const place of document.querySelectorAll("[data-slot=dimensions]")) place.textContent = `${innerWidth} × ${innerHeight}`;
 }
 
@@ -94,7 +94,6 @@ function background(name) {
 }
 
 function testCard() {
-  document.body.append(made("test"));
-  area.hidden = true;
+  area.replaceChildren(made("test"));
   fitAll();
 }

@@ -52,13 +52,13 @@ document.addEventListener("plenum:kept", (event) => {
   tell(text("kept"));
   if (command.name !== "contribution.submit") return;
   wait(command);
-  if (from === form) form.reset();
+  if (from === form) emptied();
 });
 
 document.addEventListener("plenum:done", (event) => {
   const { command, form: from, result } = /** @type {CustomEvent<Given & {result: {state?: string}}>} */ (event).detail;
   if (command.name !== "contribution.submit") return closeDetails(from);
-  if (from === form && !document.getElementById(waitingId(command))) form.reset();
+  if (from === form && !document.getElementById(waitingId(command))) emptied();
   document.getElementById(waitingId(command))?.remove();
   tell(text(result.state === "approved" ? "approved" : "received"));
 });
@@ -71,6 +71,13 @@ document.addEventListener("plenum:refused", (event) => {
   event.preventDefault();
   giveBack(detail.command, detail, waited);
 });
+
+/** The form is ready for the next thought; the name stays. */
+function emptied() {
+  const name = /** @type {HTMLInputElement} */ (form.elements.namedItem("args.name"));
+  name.defaultValue = name.value;
+  form.reset();
+}
 
 /** @param {HTMLFormElement | null} from */
 function closeDetails(from) {

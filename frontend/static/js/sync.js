@@ -6,7 +6,7 @@
  */
 import * as documents from "./documents.js";
 import * as outbox from "./outbox.js";
-import { fill, say, tell, text } from "./tell.js";
+import { fill, hush, made, say, tell, text } from "./tell.js";
 
 /**
  * @typedef {import("./outbox.js").Command} Command
@@ -298,9 +298,8 @@ export function refuse(form, frame) {
   if (!field) return tell(frame.text);
   const place = field.closest(".field") ?? field.parentElement;
   clearProblem(place);
-  const template = /** @type {HTMLTemplateElement} */ (document.getElementById("problem"));
-  const problem = /** @type {HTMLElement} */ (document.importNode(template.content, true).firstElementChild);
-  fill(problem, { text: frame.text });
+  hush();
+  const problem = made("problem", { text: frame.text });
   problem.id = `${field.id || outbox.newId()}-problem`;
   field.after(problem);
   place?.classList.add("field--wrong");

@@ -80,3 +80,8 @@ export function tell(words, { stays = false } = {}) {
   place.append(toast);
   if (!stays) setTimeout(() => toast.matches(":hover, :focus-within") || toast.remove(), STAYS);
 }
+
+/** Takes messages away that are no longer the last word. */
+export function hush() {
+  document.getElementById("toasts")?.replaceChildren();
+}

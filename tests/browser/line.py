@@ -1,0 +1,77 @@
+"""The line between browsers and the server, which a test may cut or hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from urllib.parse import urlsplit
+
+
+class Line:
+    """Passes everything on to the server at `target`, at an address of its own: `url`."""
+
+    def __init__(self, target: str) -> None:
+        self.target = urlsplit(target)
+        self.url = ""
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def __aenter__(self) -> Line:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.release()
+        self._drop()
+
+    async def cut(self) -> None:
+        """Ends all connections, and takes no new ones until `mend`."""
+        assert self._server is not None
+        self._server.close()
+        self._drop()
+
+    async def mend(self) -> None:
+        """Takes connections again, at the same address."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", urlsplit(self.url).port)
+
+    def hold(self) -> None:
+        """What the server says waits on its way; what the browsers say does not."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """What has waited arrives, in its order."""
+        self._open.set()
+
+    def _drop(self) -> None:
+        for writer in self._connections:
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            server_reader, server_writer = await asyncio.open_connection(self.target.hostname, self.target.port)
+            both = {writer, server_writer}
+            self._connections |= both
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._pass(reader, server_writer, up=True))
+                    tasks.create_task(self._pass(server_reader, writer, up=False))
+            finally:
+                self._connections -= both
+                for one in both:
+                    one.close()
+        writer.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+        with contextlib.suppress(OSError):
+            while block := await reader.read(65_536):
+                if not up:
+                    await self._open.wait()
+                writer.write(block)
+                await writer.drain()
+        with contextlib.suppress(OSError, RuntimeError):
+            writer.write_eof()

@@ -1,0 +1,49 @@
+"""Shared by all tests: real servers in processes of their own, and an event on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flow.evening import Evening
+from tests.flow.server import Server
+
+OPEN_HANDED: dict[str, object] = {
+    name: 1_000_000 for name in ("send_burst", "submit_burst", "address_burst", "join_burst", "address_rate", "submit_rate")
+}
+"""All tests come from one address and act for a whole hall within a second; limits have tests of their own."""
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that do it no harm."""
+    server = Server(tmp_path_factory.mktemp("running"), OPEN_HANDED)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server of one's own, with these settings and options; it is gone after the test."""
+    servers: list[Server] = []
+
+    def start(*options: str, **settings: object) -> Server:
+        servers.append(Server(tmp_path / f"server-{len(servers)}", {**OPEN_HANDED, **settings}, *options))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+async def evening(running: Server) -> AsyncIterator[Evening]:
+    """A new event, live, on the common server; whatever the test did, the server has logged no exception."""
+    before = len(running.said())
+    async with Evening(running, await running.event()) as evening:
+        yield evening
+    assert "Traceback" not in running.said()[before:], running.said()[before:]
