@@ -24,6 +24,7 @@ from moderation.capabilities import AnyChange, apply, decide, parse
 from moderation.event import Event
 from moderation.roles import actor
 from rooms.command import SYSTEM, Actor, Command, Outcome, Refused
+from rooms.contributions import forgotten
 from rooms.joining import Renamed
 
 LOGGER = logging.getLogger("plenum.desk")
@@ -56,6 +57,17 @@ class Waiting(NamedTuple):
     name: str
     command: Command
     reply: Reply
+
+
+class Decided:
+    """What a batch leads to: rows and names to store, rows that are to forget a text, keys touched, an answer for each command."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.names: dict[str, str] = {}
+        self.forget: set[int] = set()
+        self.touched: list[str] = []
+        self.answers: list[Answer] = []
 
 
 class Desk:
@@ -165,65 +177,72 @@ class Desk:
             self._refuse(batch, error)
             return
         try:
-            touched = await self._apply_rows(missed)
-            known = {key: Done(row[0], row[5]) for key, row in answered.items()}
-            rows, names, answers = self._decide(batch, known, touched)
-            self._ahead = bool(rows)
-            if rows:
-                await self.writer.do(self.log.commit, self.id, rows, names)
-            else:
-                await self.writer.do(self.log.release)
+            if missed:
+                self.on_touched(await self._apply_rows(missed))
+            decided = self._decide(batch, {key: Done(row[0], row[5]) for key, row in answered.items()})
+            await self._commit(decided)
         except Unavailable as error:
             await self._reload()
             self._refuse(batch, error)
             return
-        self._publish(rows, names, touched)
-        for one, answer in zip(batch, answers, strict=True):
+        self._publish(decided)
+        for one, answer in zip(batch, decided.answers, strict=True):
             one.reply(one.id, answer)
         self._settle()
 
-    def _decide(
-        self, batch: list[Waiting], known: dict[tuple[str, str], Done], touched: list[str]
-    ) -> tuple[list[Row], dict[str, str], list[Answer]]:
-        """Decide and apply one after the other; returns rows and names to store, and an answer for each command."""
-        event, now = self.event, int(time.time() * 1000)
-        rows: list[Row] = []
-        names: dict[str, str] = {}
-        answers: list[Answer] = []
+    def _decide(self, batch: list[Waiting], known: dict[tuple[str, str], Done]) -> Decided:
+        """Decide and apply one after the other; `known` are the answers that the log has given before."""
+        decided = Decided()
+        now = int(time.time() * 1000)
         for one in batch:
             key = (one.person, one.id)
             done = known.get(key) or self._remembered(one.person, one.id)
             if done is None:
                 try:
-                    outcome = decide(event, who(event, one.person), one.name, one.command, now)
+                    outcome = decide(self.event, who(self.event, one.person), one.name, one.command, now)
                 except Refused as refused:
-                    answers.append(refused)
+                    decided.answers.append(refused)
                     continue
                 except Exception:
                     LOGGER.exception("bug in the rule of %s", one.name)
-                    answers.append(Refused("bug"))
+                    decided.answers.append(Refused("bug"))
                     continue
-                done = self._enter(one, outcome, now, rows, touched)
-                names.update(outcome.names)
-                known[key] = done
-            answers.append(done)
-        return rows, names, answers
+                known[key] = done = self._enter(one, outcome, now, decided)
+            decided.answers.append(done)
+        return decided
 
-    def _enter(self, one: Waiting, outcome: Outcome, now: int, rows: list[Row], touched: list[str]) -> Done:
+    def _enter(self, one: Waiting, outcome: Outcome, now: int, decided: Decided) -> Done:
         result = _JSON.encode(outcome.result)
         if not outcome.changes:
             return Done(self.event.seq, result)
         seq = self.event.seq + 1
-        touched += apply(self.event, seq, now, one.person, outcome.changes)
-        rows.append((seq, now, one.person, one.id, _JSON.encode(outcome.changes), result))
+        decided.touched += apply(self.event, seq, now, one.person, outcome.changes)
+        decided.rows.append((seq, now, one.person, one.id, _JSON.encode(outcome.changes), result))
+        decided.names.update(outcome.names)
+        decided.forget.update(outcome.forget)
         return Done(seq, result)
+
+    async def _commit(self, decided: Decided) -> None:
+        """Store it all, or nothing. What is to be forgotten is taken out of the rows that hold it."""
+        self._ahead = bool(decided.rows)
+        if not decided.rows:
+            await self.writer.do(self.log.release)
+            return
+        rewritten: list[tuple[int, bytes]] = []
+        if decided.forget:
+            decided.rows = [_without_text(row) if row[0] in decided.forget else row for row in decided.rows]
+            old = await self.writer.do(self.log.rows_at, self.id, sorted(decided.forget))
+            rewritten = [(row[0], _without_text(row)[4]) for row in old]
+            self._saved_at = 0
+        await self.writer.do(self.log.commit, self.id, decided.rows, decided.names, rewritten)
 
     def _remembered(self, person: str, id: str) -> Done | None:
         return self._recent.get((person, id)) or self._older.get((person, id))
 
-    def _publish(self, rows: list[Row], names: dict[str, str], touched: list[str]) -> None:
+    def _publish(self, decided: Decided) -> None:
         self._ahead = False
-        self.names.update(names)
+        self.names.update(decided.names)
+        rows = decided.rows
         if rows:
             self.commits += 1
             recent = self._recent
@@ -232,8 +251,8 @@ class Desk:
             if len(recent) > RECENT:
                 self._older, self._recent = recent, {}
             self.bus.publish(self.slug, rows, self._hear)
-        if touched:
-            self.on_touched(touched)
+        if decided.touched:
+            self.on_touched(decided.touched)
 
     def _settle(self) -> None:
         readers, self._readers = self._readers, []
@@ -324,6 +343,11 @@ def restored(stored: Stored) -> tuple[Event, dict[str, str]]:
     for seq, at, by, _, changes, _ in stored.rows:
         apply(event, seq, at, by, _CHANGES.decode(changes))
     return event, stored.names
+
+
+def _without_text(row: Row) -> Row:
+    changes = [forgotten(change) for change in _CHANGES.decode(row[4])]
+    return (*row[:4], _JSON.encode(changes), row[5])
 
 
 def _renames(rows: Iterable[Row]) -> list[str]:

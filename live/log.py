@@ -41,6 +41,7 @@ LOG = sa.Table(
     sa.UniqueConstraint("event", "actor", "command"),
     sqlite_with_rowid=False,
 )
+_ROW = (LOG.c.seq, LOG.c.at, LOG.c.actor, LOG.c.command, LOG.c.changes, LOG.c.result)
 SNAPSHOTS = sa.Table(
     "snapshots",
     METADATA,
@@ -169,8 +170,17 @@ class Log:
             missed = [] if head == since else self._rows(connection, event, since)
             return missed, self._answered(connection, event, commands)
 
-    def commit(self, event: int, rows: Sequence[Row], names: dict[str, str]) -> None:
-        """Append the rows and write the names (empty: delete), all or nothing."""
+    def rows_at(self, event: int, seqs: Sequence[int]) -> list[Row]:
+        """These rows, within the open transaction."""
+        connection = self._open
+        assert connection is not None, "outside a transaction"
+        with _translated(self):
+            query = sa.select(*_ROW).where(LOG.c.event == event, LOG.c.seq.in_(list(seqs))).order_by(LOG.c.seq)
+            return [tuple(row) for row in connection.execute(query)]
+
+    def commit(self, event: int, rows: Sequence[Row], names: dict[str, str], rewritten: Sequence[tuple[int, bytes]] = ()) -> None:
+        """Append the rows, write the names (empty: delete), and replace the changes of the rows that are to forget a text, all or
+        nothing. The snapshot goes with a forgotten text: it holds it too."""
         connection = self._open
         assert connection is not None, "commit outside a transaction"
         with _translated(self):
@@ -180,6 +190,10 @@ class Log:
                 connection.execute(PEOPLE.delete().where(PEOPLE.c.event == event, PEOPLE.c.person == person))
                 if name:
                     connection.execute(PEOPLE.insert().values(event=event, person=person, name=name))
+            for seq, changes in rewritten:
+                connection.execute(LOG.update().where(LOG.c.event == event, LOG.c.seq == seq).values(changes=changes))
+            if rewritten:
+                connection.execute(SNAPSHOTS.delete().where(SNAPSHOTS.c.event == event))
             self._end(keep=True)
 
     def release(self) -> None:
@@ -214,8 +228,7 @@ class Log:
         return found
 
     def _rows(self, connection: Connection, event: int, since: int) -> list[Row]:
-        columns = (LOG.c.seq, LOG.c.at, LOG.c.actor, LOG.c.command, LOG.c.changes, LOG.c.result)
-        query = sa.select(*columns).where(LOG.c.event == event, LOG.c.seq > since).order_by(LOG.c.seq)
+        query = sa.select(*_ROW).where(LOG.c.event == event, LOG.c.seq > since).order_by(LOG.c.seq)
         return [tuple(row) for row in connection.execute(query)]
 
     def _end(self, *, keep: bool) -> None:
@@ -261,6 +274,7 @@ def _engine(url: URL, lock_seconds: float) -> Engine:
         # WAL: readers never wait for the writer. FULL: a commit is on the disk before it is answered, even when the power goes.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten, not only unlinked
         connection.execute(f"PRAGMA busy_timeout={int(lock_seconds * 1000)}")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
 

@@ -73,13 +73,13 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -> list[str]:
     """Bring the state to log row `seq`; returns the keys of the documents touched."""
     keys: list[str] = []
+    event.seq = seq
     for change in changes:
         keys.extend(_APPLY[type(change)](event, change, at, by))
     touched = event.touched
     for key in keys:
         touched.pop(key, None)  # the latest stands last: who comes back reads from the end
         touched[key] = seq
-    event.seq = seq
     return keys
 
 

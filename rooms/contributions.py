@@ -39,7 +39,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Contribution(msgspec.Struct):
-    """One contribution. `at`: when it was said or sent (ms); `trail`: the states that `restore` goes back through."""
+    """One contribution. `at`: when it was said or sent (ms); `trail`: the states that `restore` goes back through;
+    `rows`: the rows of the log (seq) that hold its text."""
 
     number: int
     kind: Kind
@@ -53,6 +54,7 @@ class Contribution(msgspec.Struct):
     original: str | None = None
     trail: list[State] = []
     history: list[Step] = []
+    rows: list[int] = []
 
 
 class Contributions(msgspec.Struct):
@@ -175,13 +177,16 @@ def edit(event: Event, actor: Actor, command: Edit, now: int) -> Outcome:
 
 
 def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome:
-    """The author's right in every phase and state (GDPR Art. 7 (3)). Refuses `unknown_contribution`, `forbidden`."""
+    """The author's right in every phase and state (GDPR Art. 7 (3), 17): the text is deleted from the log as well.
+
+    Refuses `unknown_contribution`, `forbidden`.
+    """
     item = event.contributions.get(command.contribution)
     if item.person != actor.person:
         raise Refused("forbidden" if item.state in PUBLIC else "unknown_contribution", field="contribution")
     if item.state == "withdrawn":
         return Outcome(result={"state": "withdrawn"})
-    outcome = Outcome([Moved(item.number, "withdrawn")], {"state": "withdrawn"})
+    outcome = Outcome([Moved(item.number, "withdrawn")], {"state": "withdrawn"}, forget=list(item.rows))
     rename(outcome, f"contribution/{item.number}", "")
     return outcome
 
@@ -240,12 +245,19 @@ def known_topic(event: Event, topic: str | None) -> str | None:
     return topic
 
 
+def forgotten(change: Change) -> Change:
+    """The change without the text that somebody has taken back."""
+    return msgspec.structs.replace(change, text="") if isinstance(change, Submitted | Edited) else change
+
+
 def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, ...]:
     """The new contribution and the counts of the queue."""
     steps = [Step(change.state, now, by)]
-    event.contributions.items[change.number] = Contribution(
+    item = Contribution(
         change.number, change.kind, change.text, change.topic, change.origin, change.person, change.at, change.state, history=steps
     )
+    item.rows.append(event.seq)
+    event.contributions.items[change.number] = item
     _count(event, change.state, 1)
     return (f"contribution/{change.number}", "queue")
 
@@ -255,6 +267,7 @@ def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
     item = event.contributions.items[change.number]
     item.original = None if change.by_author else item.original or item.text
     item.text, item.kind, item.topic = change.text, change.kind, change.topic
+    item.rows.append(event.seq)
     if change.by_author and change.state != item.state:
         item.reason = None
         # What was approved was another wording: restore must not lead back to it.
@@ -270,6 +283,7 @@ def moved(event: Event, change: Moved, now: int, by: str) -> tuple[str, ...]:
     elif change.state == "withdrawn":
         item.trail.clear()
         item.text, item.original = "", None
+        item.rows.clear()
     else:
         item.trail.append(item.state)
     item.reason = change.reason if change.state == "returned" else None
