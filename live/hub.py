@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from live.desk import Desk
-from live.fanout import Frame, Group, Link
+from live.fanout import Frame, Group, Link, Way
 from moderation import documents
 from moderation.roles import actor, check_channel
 from rooms.command import Refused
@@ -45,9 +45,9 @@ class Audience:
 
     __slots__ = ("channel", "form", "group", "lang", "resumed", "snapshot")
 
-    def __init__(self, channel: Channel, lang: str, form: str, on_behind: Callable[[Link], None]) -> None:
+    def __init__(self, channel: Channel, lang: str, form: str, on_behind: Callable[[Link], None], way: Way | None = None) -> None:
         self.channel, self.lang, self.form = channel, lang, form
-        self.group = Group(on_behind)
+        self.group = Group(on_behind, way)
         self.snapshot: Frame | None = None
         self.resumed: dict[int, list[Frame]] = {}
 
@@ -140,7 +140,9 @@ class Hub:
             channel.shown = set(documents.keys(self.desk.event, name, watcher.person))
         audience = channel.audiences.get((lang, form))
         if audience is None:
-            audience = channel.audiences[lang, form] = Audience(channel, lang, form, lambda link: self._fell_behind(link, name))
+            way: Way | None = None if self.desk.settings.native_fanout else "ctypes"
+            audience = Audience(channel, lang, form, lambda link: self._fell_behind(link, name), way)
+            channel.audiences[lang, form] = audience
         watcher.channels[name] = audience
         channel.watchers += 1
         self._deliver(watcher, name, since)
