@@ -155,7 +155,7 @@ class Desk:
                 async with self.writer.turn:
                     await self._serve(batch)
             if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
-                await self._save()
+                await self.save()
 
     def stop(self) -> None:
         """Let `run` end when everybody who waits has an answer."""
@@ -166,7 +166,7 @@ class Desk:
         """Leave a snapshot, so that the next start is quick."""
         self._unsubscribe()
         if self.event.seq > self._saved_at:
-            await self._save()
+            await self.save()
 
     async def _serve(self, batch: list[Waiting]) -> None:
         """One transaction for all of them."""
@@ -320,7 +320,8 @@ class Desk:
             touched += apply(self.event, seq, at, by, _CHANGES.decode(changes))
         return touched
 
-    async def _save(self) -> None:
+    async def save(self) -> None:
+        """Write a snapshot; without one the next start reads more of the log."""
         state = msgspec.msgpack.encode(self.event)
         self._saved_at = self.event.seq
         try:
