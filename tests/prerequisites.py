@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -34,6 +35,8 @@ VENV = [
 ]
 TESTS = [
     Need("Chromium", "for the browser tests", "chromium", lambda: any(shutil.which(name) for name in BROWSERS)),
+    Need("PostgreSQL", "for the log's contract", "postgresql", lambda: Path("/usr/lib/postgresql").exists()),
+    Need("Redis", "for the bus's contract", "redis-server", lambda: shutil.which("redis-server") is not None),
 ]
 
 
