@@ -38,6 +38,9 @@ class Evening(Protocol):
     async def read(self, look: Callable[[], T]) -> T:
         """What `look` returns when the state is what the log says."""
 
+    async def look(self) -> None:
+        """Return when the state holds what other processes had written before."""
+
 
 class Site(Protocol):
     """What the pages need of the server; `live/app.py` is it."""
@@ -265,6 +268,8 @@ async def overlay(asked: Asked) -> Response:
     """The transparent page for OBS and vMix. The token names event and output: `<slug>.<random>`."""
     token = asked.request.path_params["token"]
     evening = await asked.site.find(token.rpartition(".")[0])
+    if output_of(evening.event, token) is None:
+        await evening.look()  # it may have been made a moment ago, by another process
     output = output_of(evening.event, token)
     if output is None:
         raise Refused("link_unknown")
@@ -294,6 +299,8 @@ async def sign_in(asked: Asked) -> Response:
         target = "stage" if result["role"] == "operator" else "moderation"
         return RedirectResponse(f"/e/{evening.slug}/{request.query_params.get('to', target)}", 303)
     asked = Asked(asked.site, request, evening)
+    if hashed(token) not in evening.event.roles.links:
+        await evening.look()
     link = evening.event.roles.links.get(hashed(token))
     title = documents.words(evening.event.programme.title, asked.lang)
     response = asked.page("signin.html", token=token, role=link.role if link else "", title=title)

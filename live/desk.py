@@ -87,6 +87,7 @@ class Desk:
         self._stopped = False
         self._readers: list[Callable[[], None]] = []
         self._heard: list[Sequence[Row]] = []
+        self._lookers: list[asyncio.Future[None]] = []
         self._recent: dict[tuple[str, str], Done] = {}
         self._older: dict[tuple[str, str], Done] = {}
         self._unsubscribe = bus.subscribe(self.slug, self._hear)
@@ -147,8 +148,11 @@ class Desk:
             self._wake.clear()
             if self._heard:
                 complete = self._apply_heard()
-            if not complete:
+            if self._lookers or not complete:
+                lookers, self._lookers = self._lookers, []
                 await self._look()
+                for looker in lookers:
+                    looker.set_result(None)
             limit = self.settings.batch_limit
             while self._waiting:
                 batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
@@ -156,6 +160,13 @@ class Desk:
                     await self._serve(batch)
             if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
                 await self.save()
+
+    async def look(self) -> None:
+        """Return when the state holds what other processes had written before this call."""
+        looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lookers.append(looked)
+        self._wake.set()
+        await asyncio.shield(looked)
 
     def stop(self) -> None:
         """Let `run` end when everybody who waits has an answer."""
