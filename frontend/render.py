@@ -1,5 +1,5 @@
-"""HTML of documents and pages. One partial per document and audience serves the first page, the push and the page without
-JavaScript. Citizens' text is only ever put in by Jinja with autoescape on.
+"""HTML of documents and pages. One partial per document and audience serves the first page, the push and the page
+without JavaScript. Citizens' text is only ever put in by Jinja with autoescape on.
 
 Templates are compiled once per language with their words already in them, so that a partial costs no lookup of a text.
 """
@@ -92,12 +92,12 @@ def arrange(
 
 
 def page(template: str, lang: str, **context: Any) -> str:
-    """A whole page; `template` is its file's name, e.g. `participant.html`. Raises UndefinedError if context is missing."""
+    """A whole page; `template` is its file's name, e.g. `hall.html`. Raises UndefinedError if context is missing."""
     return _PAGES[lang].get_template(template).render(context, lang=lang)
 
 
 def qr(address: str) -> Markup:
-    """A QR code as an SVG without inline style; level M, with the quiet zone of 4 modules that ISO/IEC 18004 asks for."""
+    """A QR code as an SVG without inline style; level M, with the quiet zone of 4 modules of ISO/IEC 18004."""
     drawn = BytesIO()
     segno.make_qr(address, error="m").save(
         drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=4, dark="#000", light="#fff", nl=False

@@ -33,6 +33,14 @@ STATES = {
     "withdrawn": N_("withdrawn"),
 }
 
+PHASES = {
+    "draft": N_("in preparation"),
+    "registration": N_("open for registration"),
+    "live": N_("live"),
+    "closed": N_("closed"),
+    "documented": N_("documented"),
+}
+
 REFUSALS = {
     "malformed": N_("This page is out of date. Please reload it and send again; your text is still there."),
     "unknown_command": N_("This page is out of date. Please reload it and send again; your text is still there."),
@@ -45,24 +53,32 @@ REFUSALS = {
     "text_too_long": N_("Your text is too long. Please shorten it to {max} characters."),
     "name_too_long": N_("This name is too long. Please use at most {max} characters."),
     "name_missing": N_("A name is missing. Please use letters, digits and hyphens."),
-    "reason_missing": N_("Please write a short reason. The author reads it and can improve the text."),
     "reason_too_short": N_("Please write a short reason. The author reads it and can improve the text."),
     "reason_too_long": N_("Your reason is too long. Please shorten it to {max} characters."),
     "wrong_time": N_("This time is not understood. Please write it like 18:42."),
     "wrong_slug": N_("These facts belong to another event. Please check the file."),
     "not_open": N_("The event has not opened yet. Please come back when it begins."),
     "closed": N_("The event is over and takes nothing new. You can still read everything here."),
-    "wrong_state": N_("This is not possible now: the contribution is “{state}”. Look at its card and choose again."),
-    "state_changed": N_("Somebody was faster: the contribution is now “{state}”. Look at its card and choose again."),
-    "wrong_code": N_("This code is not valid, or no longer. Please take the one that the screen in the hall shows now."),
+    "wrong_state": N_("This is not possible now: the contribution is “{state}”. Please look at it again."),
+    "wrong_phase": N_(
+        "This is not possible now: the event is “{state}”. A phase can be taken back one step at a time."
+    ),
+    "state_changed": N_("Somebody was faster: the contribution is now “{state}”. Please look at it again."),
+    "wrong_code": N_(
+        "This code is not valid, or no longer. Please take the one that the screen in the hall shows now."
+    ),
     "link_used": N_("This link has been used. Please ask the organisers for a new one."),
     "link_expired": N_("This link has expired. Please ask the organisers for a new one."),
     "link_unknown": N_("This link is not known. Check that it is complete, or ask the organisers for a new one."),
-    "too_many": N_("That was a lot in a short time. Please wait {seconds} seconds and send again; your text is still there."),
-    "storage_unavailable": N_("It could not be stored just now. Your text is still there; please send it again in a moment."),
+    "too_many": N_(
+        "That was a lot in a short time. Please wait {seconds} seconds and send again; your text is still there."
+    ),
+    "storage_unavailable": N_(
+        "It could not be stored just now. Your text is still there; please send it again in a moment."
+    ),
     "bug": N_("Something went wrong on our side, and we have been told. Please try again in a moment."),
 }
-"""Code → wording. `{…}` is filled from the refusal's params."""
+"""Code → wording. `{…}` is filled from the refusal's params. `wrong_phase` is `wrong_state` of the event itself."""
 
 
 def text(lang: str, message: str) -> str:
@@ -75,9 +91,12 @@ def wording(code: str, lang: str, params: Mapping[str, Any]) -> str:
 
     `params` are the refusal's; the wait of `too_many` may be given as `retry_after` (seconds).
     """
-    filling = {"min": 3, "max": 1000, "state": "", "retry_after": 10, **params}
-    state, seconds = str(filling["state"]), filling["retry_after"] or 10
-    filling |= {"state": text(lang, STATES.get(state, state)) if state else "…", "seconds": round(seconds)}
+    filling = {"min": 3, "max": 1000, "state": "", **params}
+    state = str(filling["state"])
+    if code == "wrong_state" and state in PHASES:
+        code = "wrong_phase"
+    named = (STATES | PHASES).get(state)
+    filling |= {"state": text(lang, named) if named else "…", "seconds": round(filling.get("retry_after") or 10)}
     return text(lang, REFUSALS.get(code, REFUSALS["bug"])).format_map(filling)
 
 

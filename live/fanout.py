@@ -90,6 +90,10 @@ class Link(Protocol):
     groups: tuple[Group, ...]
     """Kept by the groups."""
 
+    @property
+    def is_open(self) -> bool:
+        """True until the first sign of an end; what is written afterwards is dropped."""
+
     def write(self, frame: Frame) -> None:
         """Sends to this connection only, in order with what its groups send; nothing once it is closing."""
 
@@ -129,7 +133,7 @@ class Group:
 
     def add(self, link: Link) -> None:
         """Takes the link in. One that is closing is left out; one that is behind is reported instead."""
-        if self in link.groups or (isinstance(link, FanoutProtocol) and not link.is_open):
+        if self in link.groups or not link.is_open:
             return
         if link.behind:
             self._on_behind(link)
@@ -251,7 +255,7 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
 
     @property
     def is_open(self) -> bool:
-        """True from the end of the opening handshake to the first sign of an end."""
+        """See Link. False during the opening handshake, too."""
         return self.handshake_complete and self._cutoff is None and not self.transport.is_closing()
 
     def write(self, frame: Frame) -> None:
@@ -467,6 +471,11 @@ class AsgiLink:
         self._waiting: deque[Frame] = deque()
         self._end: dict[str, Any] | None = None
         self._changed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """See Link."""
+        return self._end is None
 
     def write(self, frame: Frame) -> None:
         """See Link."""

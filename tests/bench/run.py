@@ -22,8 +22,8 @@ from typing import Any
 
 from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, cases, pinned, prepare
 
-WARM_UP_ROUNDS = 5
-"""As in load.c."""
+WARM_UP_ROUNDS = 20
+"""As in load.c: the kernel allocates each socket's buffers during the first ones."""
 BLOCKS = 2
 DELIVERIES = 100_000
 """Per block, so that it takes about half a second of CPU time."""

@@ -113,7 +113,8 @@ function hold(container) {
 function morph(old, element) {
   Idiomorph.morph(old, element, {
     morphStyle: "outerHTML",
-    ignoreActiveValue: true,
+    // Idiomorph leaves the whole inside of the active element alone then: right for a field, wrong for a card that has the focus.
+    ignoreActiveValue: document.activeElement?.matches("input, textarea, select") ?? false,
     callbacks: {
       beforeAttributeUpdated: (name, node, how) =>
         !OURS.has(name) && !(name === "open" && how === "remove") && !(name === "value" && typedIn(node)),

@@ -34,10 +34,10 @@ let saidNew = 0;
 
 countCharacters(entry);
 outbox.draft(entry, slug);
-filters.addEventListener("input", filter);
-filters.addEventListener("change", filter);
+filters.addEventListener("input", () => filter());
 filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("reset", () => setTimeout(filter));
+filters.addEventListener("reset", () => setTimeout(order));
+document.getElementById("sort")?.addEventListener("change", order);
 document.getElementById("open-keys")?.addEventListener("click", () => help.showModal());
 keysOn.checked = localStorage.getItem("plenum/keys") !== "off";
 keysOn.addEventListener("change", switchKeys);
@@ -47,7 +47,7 @@ document.addEventListener("toggle", onToggle, true);
 setInterval(showElapsed, 1_000);
 switchKeys();
 showColumn(location.hash.slice(1) || "received");
-filter();
+order();
 showElapsed();
 void start();
 
@@ -101,14 +101,21 @@ function entered(form, done = true) {
   if (enter.open) field.focus();
 }
 
-function filter() {
-  const wanted = new FormData(filters);
-  const words = String(wanted.get("q")).toLocaleLowerCase().trim();
-  const bySupport = wanted.get("sort") === "support";
+/** Only when asked: what is supported meanwhile must not move the list under the reader. */
+function order() {
+  const bySupport = new FormData(filters).get("sort") === "support";
   for (const list of lists()) {
     if (bySupport) list.dataset.by = "support";
     else delete list.dataset.by;
-    keepingFocus(() => documents.sort(list));
+    documents.sort(list);
+  }
+  filter();
+}
+
+function filter() {
+  const wanted = new FormData(filters);
+  const words = String(wanted.get("q")).toLocaleLowerCase().trim();
+  for (const list of lists()) {
     for (const card of cards(list)) card.classList.toggle("card--filtered", !matches(card, wanted, words));
     const shown = list.closest("[data-column]")?.querySelector("[data-shown]");
     const count = String(cards(list).filter(isShown).length);
@@ -127,13 +134,6 @@ function matches(card, wanted, words) {
   if (!chosen || !words) return chosen;
   const said = [".said__text", ".said__name", ".said__number"].map((part) => card.querySelector(part)?.textContent ?? "");
   return said.join(" ").toLocaleLowerCase().includes(words);
-}
-
-/** @param {() => void} work */
-function keepingFocus(work) {
-  const active = document.activeElement;
-  work();
-  if (active instanceof HTMLElement && active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
 }
 
 function lists() {

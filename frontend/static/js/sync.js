@@ -15,7 +15,7 @@ import { fill, hush, made, say, tell, text } from "./tell.js";
  * @typedef {import("./documents.js").Docs & {t: "docs", epoch: string, seq: number}} DocsFrame
  * @typedef {{t: "count", channel: string, counts: Record<string, Record<string, number>>}} CountFrame
  * @typedef {{t: "welcome"} | DocsFrame | CountFrame | Done | Refused} Frame
- * @typedef {{command: Command, form: HTMLFormElement | null, kept: boolean, sent: number}} Pending
+ * @typedef {{command: Command, form: HTMLFormElement | null, kept: boolean, queued: boolean, sent: number, after: number}} Pending
  */
 
 const FIRST_RETRY = 500;
@@ -85,7 +85,7 @@ function send(frame) {
 /** @param {Frame} frame */
 function received(frame) {
   lastFrame = Date.now();
-  if (pending.size === 0) clearTimeout(deadline);
+  if (!isAwaiting()) clearTimeout(deadline);
   clearTimeout(silence);
   silence = setTimeout(() => probe(0), SILENCE * (1 + Math.random()));
   if (!linked) established();
@@ -193,14 +193,17 @@ async function onSubmit(event) {
   const kept = form.dataset.do === "keep";
   if (!kept && !linked) return tell(text("not-now"));
   if (kept) outbox.keep(command);
-  pending.set(command.id, { command, form, kept, sent: 0 });
+  const item = { command, form, kept, queued: false, sent: 0, after: 0 };
+  pending.set(command.id, item);
   button?.setAttribute("aria-disabled", "true");
   document.addEventListener(`plenum:settled:${command.id}`, () => button?.removeAttribute("aria-disabled"), { once: true });
   document.dispatchEvent(new CustomEvent("plenum:given", { detail: { command, form, button } }));
   flush();
   if (kept && (!linked || !(await settledWithin(command.id, 2_000)))) {
     document.dispatchEvent(new CustomEvent(`plenum:settled:${command.id}`));
-    if (pending.has(command.id)) document.dispatchEvent(new CustomEvent("plenum:kept", { detail: { command, form } }));
+    if (!pending.has(command.id)) return;
+    item.queued = true;
+    document.dispatchEvent(new CustomEvent("plenum:kept", { detail: { command, form } }));
   }
 }
 
@@ -239,9 +242,10 @@ function commandOf(form, button) {
 function flush() {
   if (!linked) return;
   for (const command of outbox.all())
-    if (!pending.has(command.id) && !command.problem) pending.set(command.id, { command, form: null, kept: true, sent: 0 });
+    if (!pending.has(command.id) && !command.problem)
+      pending.set(command.id, { command, form: null, kept: true, queued: true, sent: 0, after: 0 });
   for (const item of [...pending.values()].sort((a, b) => a.command.at - b.command.at)) {
-    if (item.sent) continue;
+    if (item.sent || item.after > Date.now()) continue;
     item.sent = Date.now();
     send({ t: "do", id: item.command.id, name: item.command.name, args: item.command.args });
     answerWithin(ANSWER_WITHIN);
@@ -264,10 +268,11 @@ document.addEventListener("plenum:link", () => {
 function answered(frame) {
   const item = pending.get(frame.id);
   if (!item) return;
-  const { command, form, kept } = item;
-  if (frame.t === "refused" && frame.retry_after && kept) return later(item, frame.retry_after);
+  const { command, form } = item;
+  item.sent = 0;
+  if (!isAwaiting()) clearTimeout(deadline);
+  if (frame.t === "refused" && frame.retry_after && item.queued) return later(item, frame.retry_after);
   pending.delete(frame.id);
-  if (pending.size === 0) clearTimeout(deadline);
   outbox.forget(frame.id);
   const detail = { command, form, ...frame };
   const handled = !document.dispatchEvent(new CustomEvent(`plenum:${frame.t}`, { cancelable: true, detail }));
@@ -276,16 +281,18 @@ function answered(frame) {
 }
 
 /**
- * The server wants it later: it stays in the outbox until then.
+ * The server wants it later, and nobody looks at a form any more: it stays in the outbox until then.
  * @param {Pending} item
  * @param {number} seconds
  */
 function later(item, seconds) {
-  clearTimeout(deadline);
-  setTimeout(() => {
-    item.sent = 0;
-    flush();
-  }, seconds * 1000 * (1 + Math.random() / 4));
+  const wait = seconds * 1000 * (1 + Math.random() / 4);
+  item.after = Date.now() + wait;
+  setTimeout(flush, wait + 50);
+}
+
+function isAwaiting() {
+  return [...pending.values()].some((item) => item.sent > 0);
 }
 
 /**
