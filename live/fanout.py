@@ -312,8 +312,8 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
     def forget_request(self) -> None:
         """Frees the request's headers (some 5 kB), in the endpoint's scope too: call it when they have been read."""
         self.scope["headers"] = []
-        self.__dict__.pop("request", None)
-        self.__dict__.pop("response", None)
+        self.request.headers.clear()  # websockets' parser keeps the request
+        self.response.headers.clear()
 
     # For groups.
 

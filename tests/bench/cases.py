@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import sysconfig
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Case:
     """One way to do it. `serve` yields the server for as long as it is measured."""
 
     name: str
-    serve: Callable[[], Any]
+    serve: Callable[[], AbstractContextManager[Served]]
 
 
 def cases() -> dict[str, Case]:
@@ -56,6 +57,7 @@ def cases() -> dict[str, Case]:
             Case("fanout-c", lambda: fanout("extension")),
             Case("fanout-python", lambda: fanout("ctypes")),
             Case("fanout-transport", lambda: fanout("transport")),
+            Case("fanout-deflate", lambda: fanout("extension", "--deflate")),
             Case("node-ws", lambda: command([node(), str(HERE / "peers" / "ws.js"), "PORT"])),
             Case("socket.io", socketio),
             Case("starlette-loop", lambda: command([sys.executable, str(HERE / "peers" / "starlette_loop.py"), "PORT"])),
@@ -65,22 +67,26 @@ def cases() -> dict[str, Case]:
     }
 
 
-def prepare() -> None:
-    """Builds the C programs and installs the npm packages of the peers. Raises CalledProcessError."""
+def build() -> None:
+    """Compiles the load client, the floor and, if it is missing, the C loop. Raises CalledProcessError."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    compile_c(["-o", str(CACHE / "load")], HERE / "load.c", ["-lz"])
+    compile_c(["-o", str(CACHE / "load")], HERE / "load.c")
     compile_c(["-o", str(CACHE / "floor")], HERE / "floor.c")
     extension = ROOT / "live" / f"_fanout{sysconfig.get_config_var('EXT_SUFFIX')}"
     if not extension.exists():
         include = f"-I{sysconfig.get_path('include')}"
         compile_c(["-shared", "-fPIC", include, "-o", str(extension)], ROOT / "live" / "_fanout.c")
+
+
+def install_peers() -> None:
+    """Installs the npm packages of the peers. Raises CalledProcessError."""
     if not all((CACHE / "node_modules" / package.partition("@")[0]).exists() for package in PACKAGES):
-        npm = found("npm")
-        subprocess.run([npm, "install", "--prefix", str(CACHE), "--no-audit", "--no-fund", "--silent", *PACKAGES], check=True)
+        quiet = ["--no-audit", "--no-fund", "--silent"]
+        subprocess.run([found("npm"), "install", "--prefix", str(CACHE), *quiet, *PACKAGES], check=True)
 
 
-def compile_c(options: list[str], source: Path, libraries: list[str] | None = None) -> None:
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", *options, str(source), *(libraries or [])], check=True)
+def compile_c(options: list[str], source: Path) -> None:
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-O2", *options, str(source)], check=True)
 
 
 def node() -> str:
@@ -127,11 +133,11 @@ def numbered(number: int) -> str:
     return start + "x" * (MESSAGE_BYTES - len(start) - 2) + '"}'
 
 
-def fanout(way: str) -> Any:
-    return command([sys.executable, "-m", "tests.bench.fanout_app", "PORT", way])
+def fanout(way: str, *options: str) -> AbstractContextManager[Served]:
+    return command([sys.executable, "-m", "tests.bench.fanout_app", "PORT", way], options=list(options))
 
 
-def socketio() -> Any:
+def socketio() -> AbstractContextManager[Served]:
     def line(number: int) -> str:
         return "42" + json.dumps(["say", numbered(number)])
 

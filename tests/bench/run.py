@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, cases, pinned, prepare
+from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, build, cases, install_peers, pinned
 
 WARM_UP_ROUNDS = 20
 """As in load.c: the kernel allocates each socket's buffers during the first ones."""
@@ -41,7 +41,9 @@ Row = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table, writes the measurements; returns 1 if a target is missed."""
     given = parser().parse_args(arguments)
-    prepare()
+    build()
+    if {"node-ws", "socket.io"} & {*given.cases}:
+        install_peers()
     known = cases()
     measured = measure([known[name] for name in given.cases], given.connections, given.repeats)
     summary = summarise(measured)
@@ -64,23 +66,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def measure(chosen: Sequence[Case], sizes: Sequence[int], repeats: int) -> list[Row]:
-    """All blocks of all cases, in turns."""
+    """What the load client printed about all cases, in turns."""
     measured: list[Row] = []
     for size in sizes:
         for repeat in range(repeats):
             for case in chosen:
                 with case.serve() as served:
-                    rows = load(served, size)
+                    rows = load(served, size, max(20, DELIVERIES // size))
                 measured += [{"case": case.name, "repeat": repeat, **row} for row in rows]
                 said = ", ".join(f"{row['cpu_us']:.2f}" for row in rows if row["kind"] == "block")
                 print(f"{size:6d} {case.name:18s} {said} µs", flush=True)
     return measured
 
 
-def load(served: Served, connections: int) -> list[Row]:
-    """Runs the load client on a server; returns what it printed. Raises CalledProcessError."""
+def load(served: Served, connections: int, rounds: int) -> list[Row]:
+    """Runs the load client on a server; returns what it printed. Raises CalledProcessError, SystemExit."""
     wait_for(served.port)
-    rounds = max(20, DELIVERIES // connections)
     with tempfile.TemporaryDirectory() as folder:
         options = [*served.options, *file_option(folder, "say", [*map(served.lines, range(rounds * BLOCKS + WARM_UP_ROUNDS))])]
         options += file_option(folder, "cookies", served.cookies[: connections + 1])
