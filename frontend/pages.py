@@ -75,6 +75,7 @@ class Asked:
     def __init__(self, site: Site, request: Request, evening: Evening | None) -> None:
         self.site, self.request = site, request
         self.person = site.person(request)
+        self.path = request.url.path
         offered = evening.event.programme.languages if evening else render.LANGUAGES
         query, cookie = request.query_params.get("lang"), request.cookies.get(LANG_COOKIE)
         self.lang = render.choose(request.headers.get("accept-language"), cookie, query, offered)
@@ -103,8 +104,7 @@ class Asked:
         if self._evening is not None:
             context.setdefault("event", documents.facts(self.evening.event, self.lang))
             context.setdefault("person", self._person())
-        path = self.request.url.path
-        html = render.page(template, self.lang, static=self.site.assets.url, path=path, **context)
+        html = render.page(template, self.lang, static=self.site.assets.url, path=self.path, **context)
         response = HTMLResponse(html, status, headers={"Content-Security-Policy": policy(csp or {}), "Cache-Control": "no-store"})
         if "lang" in self.request.query_params:
             response.set_cookie(LANG_COOKIE, self.lang, max_age=365 * 24 * 3600, samesite="lax", httponly=True)
@@ -338,7 +338,9 @@ async def do(asked: Asked) -> Response:
     try:
         result = await asked.site.perform(asked.request, asked.evening.slug, id, name, given)
     except Refused as refused:
-        at_desk = urlsplit(back).path.endswith("/moderation")
+        # The page that was left is shown again, at the form's address: its own links and forms must lead to the page.
+        asked.path = urlsplit(_back(asked.evening.slug, back, "", {})).path
+        at_desk = asked.path.endswith("/moderation")
         return await (moderation if at_desk and asked.staff else participant)(asked, refused, fields)
     return RedirectResponse(_back(asked.evening.slug, back, name, result), 303)
 

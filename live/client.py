@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,7 +30,7 @@ class Client:
         self._changed = asyncio.Condition()
         self._socket: ClientConnection
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         headers = {"Cookie": f"plenum_person={self.cookie}"} if self.cookie else {}
         self._socket = await connect(self.address, additional_headers=headers, max_size=None, open_timeout=60, ping_interval=None)
         given = self._socket.response.headers.get("Set-Cookie", "") if self._socket.response else ""

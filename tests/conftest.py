@@ -10,9 +10,9 @@ import pytest
 from tests.flow.evening import Evening
 from tests.flow.server import Server
 
-OPEN_HANDED: dict[str, object] = {
-    name: 1_000_000 for name in ("send_burst", "submit_burst", "address_burst", "join_burst", "address_rate", "submit_rate")
-}
+OPEN_HANDED: dict[str, object] = dict.fromkeys(
+    ("send_burst", "submit_burst", "address_burst", "join_burst", "address_rate", "submit_rate"), 1000000
+)
 """All tests come from one address and act for a whole hall within a second; limits have tests of their own."""
 
 

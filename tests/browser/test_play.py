@@ -59,7 +59,11 @@ async def test_a_thought_from_home_reaches_hall_stage_and_overlay(
     await expect(hall.voice(1)).to_contain_text("at home")
     await expect(hall.voice(1)).to_be_focused()
     await hall.support(1).click()
-    for count in (hall.supporters(1), home.own(1).locator("[data-count=support]"), moderator.card(1).locator("[data-count=support]")):
+    for count in (
+        hall.supporters(1),
+        home.own(1).locator("[data-count=support]"),
+        moderator.card(1).locator("[data-count=support]"),
+    ):
         await expect(count).to_have_text("1")
 
     await moderator.presses("s", 1)

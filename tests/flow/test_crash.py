@@ -1,4 +1,4 @@
-"""`kill -9` of the server while people write: what was acknowledged is there, once, and every screen comes back to the right state."""
+"""`kill -9` of the server while people write: what was acknowledged is there, once, and every screen comes back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import InvalidHandshake
 
 from live.identity import COOKIE
-from tests.flow.evening import ANSWERED_WITHIN, Evening, Person
+from tests.flow.evening import Evening, Person
 from tests.flow.server import Server
 
 WRITERS, EACH, AT_ONCE, KILLS = 50, 12, 3, 5
@@ -93,7 +93,7 @@ async def crash(server: Server, town: Town, moments: list[int]) -> None:
     """Kill the server each time that so many commands have been given, and start it again."""
     for moment in moments:
         async with town.changed:
-            await town.changed.wait_for(lambda moment=moment: town.given >= moment)
+            await town.changed.wait_for(lambda moment=moment: town.given >= moment)  # type: ignore[misc]
         town.up.clear()
         server.kill()
         await asyncio.to_thread(server.start)
@@ -131,7 +131,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_and_every_screen_comes_ba
         for writer in writers:
             await writer.person.sees(lambda shown: shown["public"] == fresh.documents["public"])
             own = await evening.person(writer.person.cookie, "me")
-            await writer.person.sees(lambda shown, own=own: shown["me"] == own.documents["me"])
+            await writer.person.sees(lambda shown, own=own: shown["me"] == own.documents["me"])  # type: ignore[misc]
             await writer.person.__aexit__()
         assert sum(writer.again for writer in writers) > WRITERS, "nobody was interrupted: the test has shown nothing"
 

@@ -59,7 +59,7 @@ async def test_an_evening_from_the_organisers_file_to_the_export(serve: Callable
         await moderator.do("contribution.shortlist", contribution=number)
         await operator.do("contribution.air", contribution=number, seen="shortlisted")
         for screen, channel in ((overlay, "output/main"), (projector, "stage"), (viewer, "public")):
-            on_air = await screen.sees(lambda shown, channel=channel: shown[channel]["on_air"]["contribution"])
+            on_air = await screen.sees(lambda shown, channel=channel: shown[channel]["on_air"]["contribution"])  # type: ignore[misc]
             assert (on_air["text"], on_air["name"], on_air["origin"]) == (text, "Erna", "hall")
         await operator.do("contribution.answer", contribution=number)
         await overlay.sees(lambda shown: shown["output/main"]["on_air"]["contribution"] is None)
@@ -68,7 +68,9 @@ async def test_an_evening_from_the_organisers_file_to_the_export(serve: Callable
 
     assert server.plenum("event", "list") == "abend\tlive\t1 contributions\n"
     [exported] = map(json.loads, server.plenum("event", "export", "abend").splitlines())
-    assert exported | {"text": text, "state": "answered", "origin": "hall", "support": 1, "name": "Erna", "topic": "city"} == exported
+    assert (
+        exported | {"text": text, "state": "answered", "origin": "hall", "support": 1, "name": "Erna", "topic": "city"} == exported
+    )
     assert [step["state"] for step in exported["history"]] == ["received", "approved", "shortlisted", "on_air", "answered"]
 
 
@@ -167,7 +169,11 @@ class TestTheHall:
             photographed = screen.documents["hall"]["entrance"]["code"]
             seen = {photographed}
             while len(seen) < 4:
-                seen.add(await screen.sees(lambda shown: shown["hall"]["entrance"]["code"] not in seen and shown["hall"]["entrance"]["code"]))
+                seen.add(
+                    await screen.sees(
+                        lambda shown: shown["hall"]["entrance"]["code"] not in seen and shown["hall"]["entrance"]["code"]
+                    )
+                )
 
             assert (await refusal(guest.do("person.join", place="hall", code=photographed))).code == "wrong_code"
             fresh = screen.documents["hall"]["entrance"]["code"]
@@ -354,13 +360,16 @@ class TestContributions:
         viewer = await evening.person()
         assert (await refusal(viewer.do("contribution.submit", **paper))).code == "forbidden"
 
-    @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00", "9999-12-31T23:59:59-12:00", "24:00", "abend"])
+    @pytest.mark.parametrize(
+        "moment", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00", "9999-12-31T23:59:59-12:00", "24:00", "abend"]
+    )
     async def test_an_impossible_time_harms_no_screen(self, evening: Evening, moment: str) -> None:
         helper = await evening.staff("helper")
         try:
             await helper.do("contribution.submit", kind="wish", text="Ein Ruftaxi", origin="paper", said_at=moment)
         except Refused as refused:
-            assert refused.code == "wrong_time"
+            if refused.code != "wrong_time":
+                raise
         moderator = await evening.staff("moderator")
         for number in range(1, 1 + len(await numbers(moderator))):
             await moderator.do("contribution.approve", contribution=number)
@@ -437,7 +446,7 @@ class TestTwoModerators:
             one.do("contribution.approve", contribution=number), other.do("contribution.hide", contribution=number)
         )
 
-        assert outcomes == [{"state": "approved"}, {"state": "hidden"}]
+        assert list(outcomes) == [{"state": "approved"}, {"state": "hidden"}]
 
 
 EVERYBODYS = {"public", "stage", "me"}
@@ -690,5 +699,3 @@ def everything_stored(server: Server, *tables: str) -> bytes:
         names = tables or [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         rows = [row for name in names for row in database.execute(f"SELECT * FROM {name}")]
     return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
-
-

@@ -19,7 +19,7 @@ import { fill, hush, made, say, tell, text } from "./tell.js";
  */
 
 const FIRST_RETRY = 500;
-const LONGEST_RETRY = 20_000;
+const LONGEST_RETRY = 8_000;
 /** After these close codes all come back at once; so they spread over this time. */
 const SPREAD = /** @type {Record<number, number>} */ ({ 4000: 3_000, 4001: 2_000, 4002: 15_000 });
 const ANSWER_WITHIN = 8_000;
@@ -115,7 +115,7 @@ function closed(code) {
     tell(text("ended"), { stays: true });
     return;
   }
-  const most = attempts === 0 ? (SPREAD[code] ?? FIRST_RETRY) : Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** attempts);
+  const most = Math.max(SPREAD[code] ?? 0, Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** attempts));
   attempts += 1;
   again(Math.random() * most);
 }
