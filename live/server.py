@@ -14,6 +14,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from live import demo
+from live.admission import paced
 from live.app import create
 from live.fanout import FanoutProtocol
 from live.settings import Settings, export, load
@@ -87,7 +88,7 @@ def options(settings: Settings, host: str, port: int) -> dict[str, Any]:
         "ws_max_size": settings.frame_bytes,
         "ws_ping_interval": settings.ping_seconds,
         "ws_ping_timeout": settings.ping_seconds,
-        "http": "httptools",
+        "http": paced(settings.admitted_per_turn),
         "loop": "uvloop",
         "backlog": BACKLOG,
         "access_log": False,

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -123,8 +124,15 @@ def command(arguments: list[str], **served: Any) -> Iterator[Served]:
     try:
         yield Served(process.pid, port, **{"lines": numbered, **served})
     finally:
-        process.kill()
+        for pid in family(process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that it has started: some installations wrap node in a script."""
+    children = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")).split()
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def numbered(number: int) -> str:
