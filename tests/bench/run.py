@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, build, cases, install_peers, pinned
+from tests.bench import evening
+from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, build, cases, family, install_peers, pinned
 
 WARM_UP_ROUNDS = 20
 """As in load.c: the kernel allocates each socket's buffers during the first ones."""
@@ -41,6 +42,9 @@ Row = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table, writes the measurements; returns 1 if a target is missed."""
     given = parser().parse_args(arguments)
+    evening_rows, evening_targets = ([], []) if given.only == "fanout" else evening.measure(given.repeats)
+    if given.only == "evening":
+        return finish(given.output, {"machine": machine(), "evening": evening_rows, "evening_targets": evening_targets})
     build()
     if {"node-ws", "socket.io"} & {*given.cases}:
         install_peers()
