@@ -1,11 +1,12 @@
 /* The load client: thousands of WebSockets in one process, one speaker, one count of what arrives.
  *
- *   load --port P [--path /] [--connections N] [--pids 1,2] [--say FILE] [--marker TEXT] [--rounds R] [--blocks B] ...
+ *   load --port P [--path /] [--connections N] [--pids 1,2] --say FILE [--marker TEXT] [--rounds R] ...
  *
  * Connection 0 is the speaker, the others listen. In a round the speaker sends the next line of FILE, and the round ends when
  * every listener has received one message with the marker; the number after the marker must be the round's. So there is one
- * message under way at a time. A block is R rounds; between blocks nothing is measured. Prints one JSON object per line: one
- * when all are connected, one per block. Times are CPU seconds of the server's processes, taken from outside.
+ * message under way at a time. Every line on standard input starts a block: a few rounds to warm up, then R that are measured;
+ * its end ends the program. Prints one JSON object per line: one when all are connected, one per block. Times are CPU seconds
+ * of the server's processes, taken from outside.
  *
  * Build: cc -O2 -o load load.c
  */
@@ -26,7 +27,7 @@
 #include <unistd.h>
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
-enum { MAX_PIDS = 64, MAX_MESSAGE = 1 << 20, WARM_UP_ROUNDS = 20, AT_ONCE = 128, STALLED_SECONDS = 30 };
+enum { MAX_PIDS = 64, MAX_MESSAGE = 1 << 20, WARM_UP_ROUNDS = 10, AT_ONCE = 128, STALLED_SECONDS = 30 };
 
 enum state { UNUSED, CONNECTING, UPGRADING, OPENING, READY, ENDED };
 
@@ -40,7 +41,7 @@ struct connection {
 };
 
 static struct {
-    int port, connections, rounds, blocks;
+    int port, connections, rounds;
     const char *host, *path, *marker, *ready;
     char **cookies, **openings, **lines;
     size_t cookie_count, opening_count, line_count;
@@ -48,14 +49,16 @@ static struct {
     double pause; /* seconds between rounds */
     pid_t pids[MAX_PIDS];
     int pid_count;
-} options = {.host = "127.0.0.1", .port = 8000, .path = "/", .connections = 1000, .rounds = 100, .blocks = 3, .marker = "\"n\":"};
+} options = {.host = "127.0.0.1", .port = 8000, .path = "/", .connections = 1000, .rounds = 100, .marker = "\"n\":"};
+
+static const uint32_t STANDARD_INPUT = UINT32_MAX; /* among the numbers of the connections */
 
 static struct connection *all;
 static int epoll;
 static int ready;
 static uint64_t delivered, bytes, wrong, ended;
 static int64_t *said_at; /* ns per round */
-static uint32_t said;
+static uint32_t said, said_room;
 static uint32_t *latencies; /* us */
 static size_t latency_count, latency_room;
 static char extensions[256];
@@ -192,6 +195,10 @@ static void say(void)
 {
     const char *line = nth(options.lines, options.line_count, said);
 
+    if (said == said_room) {
+        said_room = 2 * said_room + 1000;
+        said_at = realloc(said_at, said_room * sizeof *said_at);
+    }
     said_at[said++] = now();
     send_frame(&all[0], TEXT, line, strlen(line));
 }
@@ -388,18 +395,25 @@ static void ask_for_upgrade(struct connection *c)
     send_all(c, request, strlen(request));
 }
 
-static void wait_for_events(int milliseconds)
+/* Whether something is to be read from standard input. */
+static bool wait_for_events(int milliseconds)
 {
     struct epoll_event events[1024];
     int count = epoll_wait(epoll, events, 1024, milliseconds);
+    bool asked = false;
 
     for (int i = 0; i < count; i++) {
+        if (events[i].data.u32 == STANDARD_INPUT) {
+            asked = true;
+            continue;
+        }
         struct connection *c = &all[events[i].data.u32];
         if (c->state == CONNECTING)
             ask_for_upgrade(c);
         else if (c->state != ENDED)
             read_from(c);
     }
+    return asked;
 }
 
 static void idle(double seconds)
@@ -472,12 +486,13 @@ static void run_rounds(int rounds)
     }
 }
 
-static void run_block(int block)
+static void run_block(void)
 {
     struct rusage own;
+
+    run_rounds(WARM_UP_ROUNDS);
     uint64_t before = delivered;
     double server = servers_cpu_seconds(), machine = machine_cpu_seconds();
-
     getrusage(RUSAGE_SELF, &own);
     double client = own.ru_utime.tv_sec + own.ru_utime.tv_usec * 1e-6 + own.ru_stime.tv_sec + own.ru_stime.tv_usec * 1e-6;
     int64_t began = now();
@@ -489,12 +504,25 @@ static void run_block(int block)
     getrusage(RUSAGE_SELF, &own);
     client = own.ru_utime.tv_sec + own.ru_utime.tv_usec * 1e-6 + own.ru_stime.tv_sec + own.ru_stime.tv_usec * 1e-6 - client;
     qsort(latencies, latency_count, sizeof *latencies, by_size);
-    printf("{\"kind\": \"block\", \"block\": %d, \"connections\": %d, \"rounds\": %d, \"deliveries\": %lu, \"seconds\": %.4f, "
+    printf("{\"kind\": \"block\", \"connections\": %d, \"rounds\": %d, \"deliveries\": %lu, \"seconds\": %.4f, "
            "\"server_cpu\": %.4f, \"client_cpu\": %.4f, \"other_cpu\": %.2f, \"cpu_us\": %.4f, \"p50_ms\": %.3f, "
            "\"p99_ms\": %.3f, \"bytes\": %.0f, \"resident_kb\": %ld, \"wrong\": %lu, \"ended\": %lu}\n",
-           block, options.connections, options.rounds, delivered - before, seconds, server, client, machine - server - client,
+           options.connections, options.rounds, delivered - before, seconds, server, client, machine - server - client,
            server / (delivered - before) * 1e6, latency_ms(0.5), latency_ms(0.99), (double)bytes / delivered, servers_resident_kb(), wrong, ended);
     fflush(stdout);
+}
+
+/* Answers pings until there is a line on standard input; false at its end. */
+static bool next_block(void)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = STANDARD_INPUT};
+    char line[64];
+
+    epoll_ctl(epoll, EPOLL_CTL_ADD, 0, &event);
+    while (!wait_for_events(1000))
+        ;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, 0, NULL);
+    return read(0, line, sizeof line) > 0;
 }
 
 /* The command line. */
@@ -523,9 +551,9 @@ static void read_options(int count, char **arguments)
 {
     static const struct option known[] = {
         {"port", 1, 0, 'p'},     {"path", 1, 0, 'u'},      {"connections", 1, 0, 'n'}, {"rounds", 1, 0, 'r'},
-        {"blocks", 1, 0, 'b'},   {"pids", 1, 0, 'P'},      {"say", 1, 0, 's'},         {"marker", 1, 0, 'm'},
-        {"ready", 1, 0, 'R'},    {"cookies", 1, 0, 'c'},   {"openings", 1, 0, 'o'},    {"deflate", 0, 0, 'd'},
-        {"socketio", 0, 0, 'i'}, {"forwarded", 0, 0, 'f'}, {"pause", 1, 0, 'w'},       {0, 0, 0, 0},
+        {"pids", 1, 0, 'P'},     {"say", 1, 0, 's'},       {"marker", 1, 0, 'm'},      {"ready", 1, 0, 'R'},
+        {"cookies", 1, 0, 'c'},  {"openings", 1, 0, 'o'},  {"deflate", 0, 0, 'd'},     {"socketio", 0, 0, 'i'},
+        {"forwarded", 0, 0, 'f'}, {"pause", 1, 0, 'w'},    {0, 0, 0, 0},
     };
 
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;)
@@ -534,7 +562,6 @@ static void read_options(int count, char **arguments)
         case 'u': options.path = optarg; break;
         case 'n': options.connections = atoi(optarg) + 1; break;
         case 'r': options.rounds = atoi(optarg); break;
-        case 'b': options.blocks = atoi(optarg); break;
         case 's': options.lines = lines_of(optarg, &options.line_count); break;
         case 'm': options.marker = optarg; break;
         case 'R': options.ready = optarg; break;
@@ -555,24 +582,19 @@ static void read_options(int count, char **arguments)
 int main(int count, char **arguments)
 {
     read_options(count, arguments);
-    size_t rounds = (size_t)options.rounds * options.blocks + WARM_UP_ROUNDS;
-    all = calloc(options.connections, sizeof *all);
-    said_at = calloc(rounds, sizeof *said_at);
-    latency_room = (size_t)options.rounds * options.connections;
-    latencies = calloc(latency_room + 1, sizeof *latencies);
-    epoll = epoll_create1(0);
-    if (!all || !said_at || !latencies || epoll < 0)
-        fail("starting");
-    connect_all();
-    fflush(stdout);
-    if (!options.blocks)
-        return 0;
     if (!options.line_count) {
         fprintf(stderr, "load: nothing to say (--say)\n");
         return 2;
     }
-    run_rounds(WARM_UP_ROUNDS);
-    for (int block = 0; block < options.blocks; block++)
-        run_block(block);
+    all = calloc(options.connections, sizeof *all);
+    latency_room = (size_t)options.rounds * options.connections;
+    latencies = calloc(latency_room + 1, sizeof *latencies);
+    epoll = epoll_create1(0);
+    if (!all || !latencies || epoll < 0)
+        fail("starting");
+    connect_all();
+    fflush(stdout);
+    while (next_block())
+        run_block();
     return 0;
 }

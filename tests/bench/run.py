@@ -1,7 +1,8 @@
 """Measures the fan-out against a floor in C and against its peers, and the evening, and says whether the targets are met.
 
-Every measurement is a fresh server on one core and a fresh load client on another; cases take turns (A B C A B C …), so that a
-noisy minute hits them all. What counts is CPU time of the server's process per delivery, the median of all rounds.
+Every server runs on one core, every load client on another. All are connected, but only one pair works at a time: they take
+turns of about half a second (A B C A B C …), so that a noisy minute of the machine hits them all. What counts is CPU time of
+the server's processes per delivery; a ratio is that of two servers in the same turn; of both, the median of all turns.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tests.bench import evening
 from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, build, cases, family, install_peers, pinned
 
-WARM_UP_ROUNDS = 20
-"""As in load.c: the kernel allocates each socket's buffers during the first ones."""
-BLOCKS = 2
+WARM_UP_ROUNDS = 10
+"""At the beginning of every turn, as in load.c."""
 DELIVERIES = 100_000
-"""Per block, so that it takes about half a second of CPU time."""
+"""Per turn, so that it takes about half a second of CPU time."""
 DEFAULT = ("c-floor", "product-c", "product-python", "node-ws", "socket.io", "starlette-loop")
 
 TARGETS = {
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if {"node-ws", "socket.io"} & {*given.cases}:
         install_peers()
     known = cases()
-    measured = measure([known[name] for name in given.cases], given.connections, given.repeats)
+    measured = measure([known[name] for name in given.cases], given.connections, given.turns)
     summary = summarise(measured)
     judged = judge(measured)
     print(table(summary))
@@ -71,43 +72,81 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--cases", nargs="+", choices=cases(), default=DEFAULT, metavar="CASE", help=" ".join(cases()))
     parser.add_argument("--connections", nargs="+", type=int, default=[1000, 5000])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=15, help="how often each server of the fan-out is measured")
+    parser.add_argument("--repeats", type=int, default=5, help="how often the evening is measured")
     parser.add_argument("--only", choices=("fanout", "evening"), help="leave the other half out")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     return parser
 
 
-def measure(chosen: Sequence[Case], sizes: Sequence[int], repeats: int) -> list[Row]:
-    """What the load client printed about all cases, in turns."""
+def measure(chosen: Sequence[Case], sizes: Sequence[int], turns: int) -> list[Row]:
+    """What the load clients printed about all cases."""
     measured: list[Row] = []
     for size in sizes:
-        for repeat in range(repeats):
+        with ExitStack() as running:
+            loads: dict[str, Load] = {}
             for case in chosen:
-                with case.serve() as served:
-                    rows = load(served, size, max(20, DELIVERIES // size))
-                measured += [{"case": case.name, "repeat": repeat, **row} for row in rows]
-                said = ", ".join(f"{row['cpu_us']:.2f}" for row in rows if row["kind"] == "block")
-                print(f"{size:6d} {case.name:18s} {said} µs", flush=True)
+                served = running.enter_context(case.serve())
+                loads[case.name] = running.enter_context(Load(served, size, max(20, DELIVERIES // size), turns))
+                measured.append({"case": case.name, "turn": 0, **loads[case.name].opened})
+                print(f"{size:6d} {case.name:18s} connected", flush=True)
+            for turn in range(turns):
+                rows = [{"case": name, "turn": turn, **load.block()} for name, load in loads.items()]
+                said = ", ".join(f"{row['case']} {row['cpu_us']:.2f}" for row in rows)
+                print(f"{size:6d} turn {turn + 1:2d}, µs per delivery: {said}", flush=True)
+                measured += rows
     return measured
 
 
-def load(served: Served, connections: int, rounds: int) -> list[Row]:
-    """Runs the load client on a server; returns what it printed. Raises CalledProcessError, SystemExit."""
-    wait_for(served.port)
-    with tempfile.TemporaryDirectory() as folder:
-        options = [*served.options, *file_option(folder, "say", [*map(served.lines, range(rounds * BLOCKS + WARM_UP_ROUNDS))])]
-        options += file_option(folder, "cookies", served.cookies[: connections + 1])
-        options += file_option(folder, "openings", served.openings[: connections + 1])
+class Load:
+    """The load client on a server. `opened`: what it printed when all were connected."""
+
+    def __init__(self, served: Served, connections: int, rounds: int, turns: int) -> None:
+        wait_for(served.port)
+        self.folder = tempfile.TemporaryDirectory()
+        options = [*served.options, *self._file("say", [*map(served.lines, range((rounds + WARM_UP_ROUNDS) * turns))])]
+        options += self._file("cookies", served.cookies[: connections + 1])
+        options += self._file("openings", served.openings[: connections + 1])
         options += ["--port", str(served.port), "--pids", ",".join(map(str, family(served.pid)))]
-        options += ["--connections", str(connections)]
-        options += ["--rounds", str(rounds), "--blocks", str(BLOCKS)]
+        options += ["--connections", str(connections), "--rounds", str(rounds)]
         with pinned(CLIENT_CORE):
-            done = subprocess.run([str(CACHE / "load"), *options], stdout=subprocess.PIPE, text=True, check=True)
-    rows: list[Row] = [json.loads(line) for line in done.stdout.splitlines()]
-    broken = [row for row in rows if row.get("wrong") or row.get("ended")]
-    if broken:
-        raise SystemExit(f"wrong or lost deliveries: {broken}")
-    return rows
+            self.process = subprocess.Popen(
+                [str(CACHE / "load"), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        self.opened = self._read()
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.folder.cleanup()
+
+    def block(self) -> Row:
+        """Measures once. Raises SystemExit if it could not, or if the server did not deliver what it should."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        row = self._read()
+        if row["wrong"] or row["ended"]:
+            raise SystemExit(f"wrong or lost deliveries: {row}")
+        return row
+
+    def _read(self) -> Row:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the load client has given up, see above")
+        row: Row = json.loads(line)
+        return row
+
+    def _file(self, name: str, lines: Sequence[str]) -> list[str]:
+        if not lines:
+            return []
+        path = Path(self.folder.name) / name
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return [f"--{name}", str(path)]
 
 
 def wait_for(port: int, seconds: float = 30) -> None:
@@ -121,14 +160,6 @@ def wait_for(port: int, seconds: float = 30) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def file_option(folder: str, name: str, lines: Sequence[str]) -> list[str]:
-    if not lines:
-        return []
-    path = Path(folder) / name
-    path.write_text("".join(f"{line}\n" for line in lines))
-    return [f"--{name}", str(path)]
 
 
 def summarise(measured: Sequence[Row]) -> list[Row]:
@@ -166,8 +197,7 @@ def judge(measured: Sequence[Row]) -> list[Row]:
 def turns(measured: Sequence[Row], size: int, case: str) -> list[float]:
     """CPU time per delivery in each turn, in µs."""
     rows = [row for row in measured if row["kind"] == "block" and row["case"] == case and row["connections"] == size + 1]
-    repeats = dict.fromkeys(row["repeat"] for row in rows)
-    return [statistics.median(row["cpu_us"] for row in rows if row["repeat"] == repeat) for repeat in repeats]
+    return [row["cpu_us"] for row in sorted(rows, key=lambda row: int(row["turn"]))]
 
 
 def table(summary: Sequence[Row]) -> str:

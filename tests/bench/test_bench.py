@@ -1,11 +1,9 @@
 """The benchmark measures what it says: it counts, it notices what is wrong, and it judges."""
 
-import subprocess
-
 import pytest
 
 from tests.bench.cases import CACHE, build, cases, command, numbered
-from tests.bench.run import judge, load, summarise
+from tests.bench.run import Load, judge, summarise
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -15,10 +13,10 @@ def _built() -> None:
 
 @pytest.mark.parametrize("name", ["c-floor", "fanout-c", "fanout-python", "fanout-transport", "fanout-deflate", "starlette-loop"])
 def test_every_delivery_is_counted_once(name: str) -> None:
-    with cases()[name].serve() as served:
-        opened, *blocks = load(served, connections=20, rounds=10)
+    with cases()[name].serve() as served, Load(served, connections=20, rounds=10, turns=2) as load:
+        blocks = [load.block(), load.block()]
 
-    assert opened["connections"] == 21
+    assert load.opened["connections"] == 21
     assert [block["deliveries"] for block in blocks] == [200, 200]
     assert all(block["server_cpu"] > 0 and block["p99_ms"] >= block["p50_ms"] > 0 for block in blocks)
 
@@ -26,39 +24,39 @@ def test_every_delivery_is_counted_once(name: str) -> None:
 def test_a_wrong_message_is_noticed() -> None:
     with (
         command([str(CACHE / "floor"), "PORT"], lines=lambda number: numbered(7)) as served,
+        Load(served, connections=5, rounds=5, turns=1) as load,
         pytest.raises(SystemExit, match="wrong or lost"),
     ):
-        load(served, connections=5, rounds=5)
+        load.block()
 
 
 def test_a_server_that_refuses_is_noticed() -> None:
     with (
         command([str(CACHE / "floor"), "PORT"], lines=lambda number: '{"t":"refused"}') as served,
-        pytest.raises(subprocess.CalledProcessError),
+        Load(served, connections=5, rounds=5, turns=1) as load,
+        pytest.raises(SystemExit, match="given up"),
     ):
-        load(served, connections=5, rounds=5)
+        load.block()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["product-c", "product-python"])
 def test_the_product_is_measured_from_command_to_screen(name: str) -> None:
-    with cases()[name].serve() as served:
-        _, *blocks = load(served, connections=20, rounds=10)
-
-    assert [block["deliveries"] for block in blocks] == [200, 200]
+    with cases()[name].serve() as served, Load(served, connections=20, rounds=10, turns=2) as load:
+        assert [load.block()["deliveries"], load.block()["deliveries"]] == [200, 200]
 
 
 def test_a_target_is_the_median_of_the_turns() -> None:
-    def block(case: str, repeat: int, us: float) -> dict[str, object]:
+    def block(case: str, turn: int, us: float) -> dict[str, object]:
         times = {"p50_ms": 1.0, "p99_ms": 2.0, "bytes": 250.0}
-        return {"kind": "block", "case": case, "repeat": repeat, "connections": 1001, "cpu_us": us, **times}
+        return {"kind": "block", "case": case, "turn": turn, "connections": 1001, "cpu_us": us, **times}
 
     def opened(case: str) -> dict[str, object]:
-        return {"kind": "open", "case": case, "repeat": 0, "connections": 1001, "cpu_us": 300.0, "resident_kb": 20.0}
+        return {"kind": "open", "case": case, "turn": 0, "connections": 1001, "cpu_us": 300.0, "resident_kb": 20.0}
 
     measured = [opened("c-floor"), opened("fanout-c")]
-    for repeat, (floor, ours) in enumerate([(4.5, 5.0), (9.5, 10.0), (4.0, 5.0)]):
-        measured += [block("c-floor", repeat, floor), block("fanout-c", repeat, ours)]
+    for turn, (floor, ours) in enumerate([(4.5, 5.0), (9.5, 10.0), (4.0, 5.0)]):
+        measured += [block("c-floor", turn, floor), block("fanout-c", turn, ours)]
 
     [judged] = judge(measured)
     assert (judged["peer"], judged["ratio"], judged["met"]) == ("c-floor", 0.9, True)
