@@ -33,4 +33,5 @@ if __name__ == "__main__":
     gc.freeze()
     gc.set_threshold(200_000, 50, 1000)
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "loop": "uvloop", "http": "httptools"}
-    uvicorn.run(app, port=int(sys.argv[1]), ws=FanoutProtocol, backlog=4096, **options)
+    options |= {"ws_ping_interval": None, "backlog": 4096}
+    uvicorn.run(app, port=int(sys.argv[1]), ws=FanoutProtocol, **options)

@@ -45,8 +45,7 @@ static struct {
     const char *host, *path, *marker, *ready;
     char **cookies, **openings, **lines;
     size_t cookie_count, opening_count, line_count;
-    bool deflate, socketio, forwarded;
-    double pause; /* seconds between rounds */
+    bool deflate, socketio;
     pid_t pids[MAX_PIDS];
     int pid_count;
 } options = {.host = "127.0.0.1", .port = 8000, .path = "/", .connections = 1000, .rounds = 100, .marker = "\"n\":"};
@@ -368,10 +367,10 @@ static void start_connection(int i)
 
 static void ask_for_upgrade(struct connection *c)
 {
-    char request[8192], cookie[4096] = "", forwarded[64] = "";
+    char request[8192], cookie[4096] = "";
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)(c - all)};
     const char *given = nth(options.cookies, options.cookie_count, c - all);
-    int error = 0, i = (int)(c - all);
+    int error = 0;
     socklen_t size = sizeof error;
 
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -381,14 +380,12 @@ static void ask_for_upgrade(struct connection *c)
     }
     if (given && *given)
         snprintf(cookie, sizeof cookie, "Cookie: %s\r\n", given);
-    if (options.forwarded)
-        snprintf(forwarded, sizeof forwarded, "X-Forwarded-For: 10.%d.%d.%d\r\n", i >> 16, i >> 8 & 255, i & 255);
     snprintf(request, sizeof request,
              "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://%s:%d\r\n"
              "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-             "Accept-Language: de,en-GB;q=0.7,en;q=0.3\r\n%s%s%s\r\n",
-             options.path, options.host, options.port, options.host, options.port, cookie, forwarded,
+             "Accept-Language: de,en-GB;q=0.7,en;q=0.3\r\n%s%s\r\n",
+             options.path, options.host, options.port, options.host, options.port, cookie,
              options.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "");
     c->state = UPGRADING;
     epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
@@ -476,12 +473,10 @@ static void run_rounds(int rounds)
     for (int i = 0; i < rounds; i++) {
         int64_t began = now();
         uint64_t due = (uint64_t)(said + 1) * (options.connections - 1);
-        if (options.pause > 0)
-            idle(options.pause);
         say();
         while (delivered < due) {
             wait_for_events(1000);
-            stop_if_stalled(began + (int64_t)(options.pause * 1e9), "waiting for deliveries");
+            stop_if_stalled(began, "waiting for deliveries");
         }
     }
 }
@@ -553,7 +548,7 @@ static void read_options(int count, char **arguments)
         {"port", 1, 0, 'p'},     {"path", 1, 0, 'u'},      {"connections", 1, 0, 'n'}, {"rounds", 1, 0, 'r'},
         {"pids", 1, 0, 'P'},     {"say", 1, 0, 's'},       {"marker", 1, 0, 'm'},      {"ready", 1, 0, 'R'},
         {"cookies", 1, 0, 'c'},  {"openings", 1, 0, 'o'},  {"deflate", 0, 0, 'd'},     {"socketio", 0, 0, 'i'},
-        {"forwarded", 0, 0, 'f'}, {"pause", 1, 0, 'w'},    {0, 0, 0, 0},
+        {0, 0, 0, 0},
     };
 
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;)
@@ -569,8 +564,6 @@ static void read_options(int count, char **arguments)
         case 'o': options.openings = lines_of(optarg, &options.opening_count); break;
         case 'd': options.deflate = true; break;
         case 'i': options.socketio = true; break;
-        case 'f': options.forwarded = true; break;
-        case 'w': options.pause = atof(optarg); break;
         case 'P':
             for (char *pid = strtok(optarg, ","); pid && options.pid_count < MAX_PIDS; pid = strtok(NULL, ","))
                 options.pids[options.pid_count++] = atoi(pid);

@@ -3,7 +3,7 @@ const { createServer } = require('node:http');
 const { Server } = require('socket.io');
 
 const http = createServer();
-const server = new Server(http, { transports: ['websocket'], perMessageDeflate: false, serveClient: false });
+const server = new Server(http, { transports: ['websocket'], perMessageDeflate: false, serveClient: false, pingInterval: 3600000 });
 
 server.on('connection', (socket) => {
   socket.on('say', (text) => server.emit('said', text));

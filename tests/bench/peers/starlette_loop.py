@@ -27,5 +27,5 @@ app = Starlette(routes=[WebSocketRoute("/", endpoint)])
 if __name__ == "__main__":
     uvicorn.run(
         app, port=int(sys.argv[1]), log_level="warning", access_log=False, loop="uvloop", http="httptools",
-        ws="websockets-sansio", ws_per_message_deflate=False, backlog=4096,
+        ws="websockets-sansio", ws_per_message_deflate=False, ws_ping_interval=None, backlog=4096,
     )  # fmt: skip
