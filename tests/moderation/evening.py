@@ -1,0 +1,203 @@
+"""An evening in memory: the rules alone, with the log that they write. For the tests of rooms/ and moderation/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from moderation import documents
+from moderation.capabilities import AnyChange, apply, decide, parse
+from moderation.event import Event
+from moderation.roles import actor, hashed
+from rooms.command import SYSTEM, Actor, Change, Outcome, Refused
+from rooms.contributions import Contribution, State
+from rooms.entrance import code_at
+
+SECRET = "geheim"
+NOW = 1_597_941_720_000
+"""20 August 2020, 18:42 in Krefeld, in ms."""
+STATES: tuple[State, ...] = get_args(State)
+STAFF = {"mona": "moderator", "olga": "organiser", "oskar": "operator", "hilde": "helper"}
+"""Person → role. Anna, Bilal and everybody else have none."""
+PROGRAMME: dict[str, Any] = {
+    "slug": "abend",
+    "title": {"de": "Abend", "en": "Evening"},
+    "starts": "2020-08-20T18:00:00+02:00",
+    "ends": "2020-08-20T20:00:00+02:00",
+    "topics": [{"id": topic, "title": {"de": topic.title()}} for topic in ("city", "education")],
+    "agenda": [{"at": "18:10", "title": {"de": "Begrüßung"}, "speaker": "Die Bürgermeisterin"}],
+}
+
+_PACK, _UNPACK = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Event)
+_WRITE, _READ = msgspec.json.Encoder(), msgspec.json.Decoder(list[AnyChange])
+
+
+class Evening:
+    """An event, and everything that was decided about it. `now` goes on by a second with every command."""
+
+    def __init__(self, phase: str = "live", **facts: Any) -> None:
+        self.event = Event("abend", SECRET)
+        self.rows: list[tuple[int, str, bytes]] = []
+        self.names: dict[str, str] = {}
+        self.now = NOW
+        self.touched: list[str] = []
+        self.send(SYSTEM, "event.configure", programme=PROGRAMME | facts)
+        for person, role in STAFF.items():
+            self.send(SYSTEM, "link.create", role=role, token_hash=hashed(person))
+            self.send(person, "link.redeem", token=person)
+        if phase != "draft":
+            self.send(SYSTEM, "event.advance", phase=phase)
+
+    def decide(self, person: str, command: str, /, **arguments: Any) -> Outcome:
+        """What would follow. Raises Refused. Deciding must change nothing."""
+        before = _PACK.encode(self.event)
+        who = Actor(SYSTEM, frozenset({SYSTEM})) if person == SYSTEM else actor(self.event, person)
+        try:
+            return decide(self.event, who, command, parse(command, _WRITE.encode(arguments)), self.now)
+        finally:
+            assert _PACK.encode(self.event) == before, f"deciding {command} has changed the state"
+
+    def send(self, person: str, command: str, /, **arguments: Any) -> dict[str, Any]:
+        """The command's result, after it was logged. Raises Refused."""
+        self.now += 1_000
+        outcome = self.decide(person, command, **arguments)
+        self.touched = []
+        if outcome.changes:
+            self.enter(person, outcome.changes)
+            self.names.update(outcome.names)
+        return outcome.result
+
+    def enter(self, person: str, changes: list[Change]) -> None:
+        """One row of the log."""
+        self.rows.append((self.now, person, _WRITE.encode(changes)))
+        self.touched = apply(self.event, len(self.rows), self.now, person, changes)
+
+    def refused(self, person: str, command: str, /, **arguments: Any) -> Refused:
+        """The refusal of a command that must not happen."""
+        with pytest.raises(Refused) as caught:
+            self.send(person, command, **arguments)
+        return caught.value
+
+    def submit(self, person: str = "anna", /, text: str = "Mehr Bänke am Westwall", **more: Any) -> int:
+        """The number of a new contribution."""
+        number: int = self.send(person, "contribution.submit", **({"kind": "idea", "text": text} | more))["contribution"]
+        return number
+
+    def bring(self, state: State, person: str = "anna", /, **more: Any) -> int:
+        """The number of a new contribution that has come to this state by the way that is usual."""
+        number = self.submit(person, **more)
+        for command in WAYS[state]:
+            self.send(person if command == "contribution.withdraw" else "mona", command, **step(command, number))
+        assert self.item(number).state == state
+        return number
+
+    def item(self, number: int = 1) -> Contribution:
+        """The contribution with this number."""
+        return self.event.contributions.items[number]
+
+    def seen(self, channel: str, key: str, person: str = "") -> Any:
+        """A document's data, as this audience gets them; None if it does not see it."""
+        return documents.data(self.event, self.names, channel, key, "de", person)
+
+    def screen(self, channel: str, person: str = "") -> dict[str, Any]:
+        """Everything that this audience sees."""
+        keys = documents.keys(self.event, channel, person)
+        return {key: self.seen(channel, key, person) for key in keys}
+
+    def replayed(self, since: bytes | None = None) -> Event:
+        """The state that another process reads from the log, or from a snapshot and the rest of the log."""
+        event = Event("abend", SECRET) if since is None else _UNPACK.decode(since)
+        for seq, (at, person, changes) in enumerate(self.rows, 1):
+            if seq > event.seq:
+                apply(event, seq, at, person, _READ.decode(changes))
+        return event
+
+    def snapshot(self) -> bytes:
+        """The state as the log keeps it."""
+        return _PACK.encode(self.event)
+
+
+WAYS: dict[State, tuple[str, ...]] = {
+    "received": (),
+    "approved": ("contribution.approve",),
+    "shortlisted": ("contribution.approve", "contribution.shortlist"),
+    "on_air": ("contribution.approve", "contribution.shortlist", "contribution.air"),
+    "answered": ("contribution.approve", "contribution.shortlist", "contribution.air", "contribution.answer"),
+    "returned": ("contribution.return",),
+    "hidden": ("contribution.approve", "contribution.hide"),
+    "withdrawn": ("contribution.withdraw",),
+}
+"""State → how a contribution gets there."""
+
+
+def step(command: str, number: int) -> dict[str, Any]:
+    """The arguments of a command about a contribution."""
+    more = {"contribution.return": {"reason": "Bitte ohne Namen Dritter"}, "contribution.edit": {"text": "Mehr Bänke im Park"}}
+    return {"contribution": number} | more.get(command, {})
+
+
+def same(one: Event, other: Event) -> bool:
+    """Equal, and the documents in the same order: who comes back is answered from the end of `touched`."""
+    return one == other and list(one.touched.items()) == list(other.touched.items())
+
+
+Example = Callable[[Evening, str], dict[str, Any]]
+"""Prepares an evening; returns the arguments with which the rules accept the command from this person, if the role allows it."""
+
+
+def _about(state: State, command: str, *, own: bool = False) -> Example:
+    return lambda evening, person: step(command, evening.bring(state, person if own else "anna"))
+
+
+def _supported(evening: Evening, person: str) -> dict[str, Any]:
+    number = evening.bring("approved")
+    evening.send(person, "support.give", contribution=number)
+    return {"contribution": number}
+
+
+def _linked(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send(SYSTEM, "link.create", role="helper", token_hash=hashed("fresh"))
+    return {"token": "fresh"}
+
+
+EXAMPLES: dict[str, Example] = {
+    "event.configure": lambda evening, person: {"programme": PROGRAMME | {"premoderation": False}},
+    "event.advance": lambda evening, person: {"phase": "closed"},
+    "person.join": lambda evening, person: {"place": "hall", "code": code_at(SECRET, evening.now, 150), "name": "Jule"},
+    "contribution.submit": lambda evening, person: {"kind": "wish", "text": "Mehr Grün", "topic": "city", "name": "Jule"},
+    "contribution.edit": _about("approved", "contribution.edit", own=True),
+    "contribution.withdraw": _about("approved", "contribution.withdraw", own=True),
+    "contribution.approve": _about("received", "contribution.approve"),
+    "contribution.return": _about("received", "contribution.return"),
+    "contribution.shortlist": _about("approved", "contribution.shortlist"),
+    "contribution.air": _about("shortlisted", "contribution.air"),
+    "contribution.answer": _about("on_air", "contribution.answer"),
+    "contribution.hide": _about("approved", "contribution.hide"),
+    "contribution.restore": _about("on_air", "contribution.restore"),
+    "support.give": _about("approved", "support.give"),
+    "support.withdraw": _supported,
+    "link.create": lambda evening, person: {"role": "overlay", "token_hash": hashed("overlay"), "name": "main"},
+    "link.redeem": _linked,
+    "link.revoke": lambda evening, person: {"role": "helper"},
+}
+"""Every command, in a way that is accepted."""
+
+
+HOSTILE = {
+    "markup": "<script>alert(1)</script><img src=x onerror=alert(2)> & \"quotes\" '",
+    "right-to-left override": "Zahlen Sie \u202e001\u202c Euro",
+    "isolates and marks": "\u2066a\u2069\u200eb\u200f\u061cc",
+    "zero-width": "Spar\u200bkasse\ufeff und\u2060 mehr\u180e",
+    "zalgo": "Z" + "\u0300\u0489\u0337\u031b" * 20 + "algo ist da",
+    "fillers": "\u3164\u115f\u1160\uffa0 Hallo Welt",
+    "tags": "Gruß" + "".join(chr(0xE0000 + ord(letter)) for letter in "geheim"),
+    "controls": "Kli\x00ngel\x07n \x1b[31mrot\x9b1m",
+    "replacement": "Bild \ufffc hier \ufff9an\ufffano\ufffb",
+    "family emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466" * 1_000,
+    "lines": "eins\n\n\n\n\n\n\nzwei\u2028drei\r\nvier\rfünf",
+    "one long word": "x" * 1_000,
+}
+"""What somebody may send to deceive the eye or to break a screen."""
