@@ -48,19 +48,13 @@ class Admission:
 
 
 class PacedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with admission; WebSockets begin as HTTP requests. `paced` gives it its admission."""
-
-    admission: Admission
+    """uvicorn's HTTP protocol (`http=`) with the admission that the application's lifespan puts into its state; WebSockets begin as
+    HTTP requests."""
 
     def data_received(self, data: bytes) -> None:
-        if self.admission.admits(self, data):
+        if self.app_state["admission"].admits(self, data):
             super().data_received(data)
 
     def work_on(self, data: bytes) -> None:
         """What has waited."""
         super().data_received(data)
-
-
-def paced(per_turn: int) -> type[PacedProtocol]:
-    """The protocol class (`http=`) of one server."""
-    return type("PacedProtocol", (PacedProtocol,), {"admission": Admission(per_turn)})

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from frontend import pages
 from frontend.assets import Assets
 from live import api, endpoint
+from live.admission import Admission
 from live.bus import Bus, InProcessBus, RedisBus
 from live.desks import Desks
 from live.identity import Identity
@@ -51,9 +52,9 @@ def create(settings: Settings) -> Starlette:
     site = Site(settings, desks, Identity(log.key("person")), Assets())
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Admission]]:
         async with desks:
-            yield
+            yield {"admission": Admission(settings.admitted_per_turn)}
         log.close()
 
     app = Starlette(

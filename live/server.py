@@ -14,7 +14,7 @@ import uvloop
 from starlette.applications import Starlette
 
 from live import demo
-from live.admission import paced
+from live.admission import PacedProtocol
 from live.app import create
 from live.fanout import FanoutProtocol
 from live.settings import Settings, export, load
@@ -88,7 +88,7 @@ def options(settings: Settings, host: str, port: int) -> dict[str, Any]:
         "ws_max_size": settings.frame_bytes,
         "ws_ping_interval": settings.ping_seconds,
         "ws_ping_timeout": settings.ping_seconds,
-        "http": paced(settings.admitted_per_turn),
+        "http": PacedProtocol,
         "loop": "uvloop",
         "backlog": BACKLOG,
         "access_log": False,
