@@ -56,6 +56,7 @@ REFUSALS = {
     "reason_too_short": N_("Please write a short reason. The author reads it and can improve the text."),
     "reason_too_long": N_("Your reason is too long. Please shorten it to {max} characters."),
     "wrong_time": N_("This time is not understood. Please write it like 18:42."),
+    "wrong_fact": N_("A fact of this event cannot be shown. Please check the times and numbers in the file."),
     "wrong_slug": N_("These facts belong to another event. Please check the file."),
     "not_open": N_("The event has not opened yet. Please come back when it begins."),
     "closed": N_("The event is over and takes nothing new. You can still read everything here."),

@@ -9,6 +9,7 @@ import msgspec
 
 from moderation import queue, roles
 from moderation.event import Event
+from moderation.queue import STILL_POSSIBLE
 from rooms import contributions, joining, programme, support
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 
@@ -81,9 +82,3 @@ def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -
         touched.pop(key, None)  # the latest stands last: who comes back reads from the end
         touched[key] = seq
     return keys
-
-
-STILL_POSSIBLE = frozenset(
-    {"contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join"}
-)
-"""After the documentation is public its contents rest; people's rights do not."""

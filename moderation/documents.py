@@ -297,7 +297,11 @@ def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Mod
         "reason": item.reason,
         "original": item.original,
         "may": allowed(event, item),
-        "history": [{"state": step.state, "at": iso(step.at), "by": names.get(step.by, "")} for step in item.history],
+        "history": [
+            # Who has not signed is not named by the steps they took either.
+            {"state": step.state, "at": iso(step.at), "by": "" if step.by == item.person else names.get(step.by, "")}
+            for step in item.history
+        ],
         "in_state_since": iso(item.history[-1].at),
     }
 

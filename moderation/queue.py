@@ -22,6 +22,9 @@ TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
 }
 """Command → the state it leads to, and the states it may start from."""
 
+STILL_POSSIBLE = frozenset({"contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join"})
+"""After the documentation is public its contents rest; people's rights do not."""
+
 MIN_REASON, MAX_REASON = 3, 500
 """Graphemes of the reason that an author is told."""
 
@@ -108,6 +111,8 @@ def restore(event: Event, actor: Actor, command: Restore, now: int) -> Outcome:
 def allowed(event: Event, item: Contribution) -> list[str]:
     """The commands that the rules allow now, as the console's buttons."""
     names = [name for name, (_, starts) in TRANSITIONS.items() if item.state in starts]
+    if event.phase == "documented":
+        return [name for name in names if name in STILL_POSSIBLE]
     if item.state in {"received", "approved", "shortlisted", "returned", "on_air"}:
         names.append("contribution.edit")
     if _before(item) is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from moderation.event import Event, Link
 from rooms.command import SYSTEM, Actor, Change, Changes, Command, Commands, Outcome, Refused
@@ -47,7 +49,7 @@ class Create(Command, frozen=True):
 
     role: Role
     token_hash: str
-    expires_at: int | None = None
+    expires_at: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None = None
     name: str = ""
 
 

@@ -200,13 +200,16 @@ def said(event: Event, at: str | None, now: int) -> int:
     if not at:
         return now
     try:
+        place = datetime.fromisoformat(event.programme.starts).tzinfo
         if len(at) <= 5:
-            local = datetime.fromtimestamp(now / 1000, datetime.fromisoformat(event.programme.starts).tzinfo)
+            local = datetime.fromtimestamp(now / 1000, place)
             moment = datetime.combine(local.date(), time.fromisoformat(at.zfill(5)), local.tzinfo)
             if moment > local:
                 moment -= timedelta(days=1)
         else:
             moment = datetime.fromisoformat(at)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=place)
         return max(0, min(now, int(moment.timestamp() * 1000)))
     except (ValueError, OverflowError):
         raise Refused("wrong_time", field="said_at") from None
@@ -280,6 +283,8 @@ def moved(event: Event, change: Moved, now: int, by: str) -> tuple[str, ...]:
     item = event.contributions.items[change.number]
     if change.back:
         item.trail.pop()
+        while item.trail and item.trail[-1] == change.state:
+            item.trail.pop()
     elif change.state == "withdrawn":
         item.trail.clear()
         item.text, item.original = "", None

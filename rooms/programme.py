@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -94,9 +95,14 @@ class Advanced(Change, frozen=True, tag="advanced"):
 
 
 def configure(event: Event, actor: Actor, command: Configure, now: int) -> Outcome:
-    """Refuses `wrong_slug` if the facts belong to another event."""
+    """Refuses `wrong_slug` if the facts belong to another event, and `wrong_fact` what no page could show."""
     if command.programme.slug != event.slug:
         raise Refused("wrong_slug", field="slug")
+    for field in ("starts", "ends"):
+        if not _is_moment(getattr(command.programme, field)):
+            raise Refused("wrong_fact", field=field)
+    if command.programme.code_period < 1:
+        raise Refused("wrong_fact", field="code_period")
     return Outcome([Configured(command.programme)])
 
 
@@ -108,10 +114,18 @@ def advance(event: Event, actor: Actor, command: Advance, now: int) -> Outcome:
     return Outcome(changes, {"phase": command.phase})
 
 
+def _is_moment(text: str) -> bool:
+    """Whether this is ISO 8601 with an offset."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def configured(event: Event, change: Configured, now: int, by: str) -> tuple[str, ...]:
     """The facts and everything that shows them."""
     event.programme = change.programme
-    return ("event", "agenda", "entrance", *(f"contribution/{number}" for number in event.contributions.items))
+    return ("event", "agenda", "entrance", "on_air", *(f"contribution/{number}" for number in event.contributions.items))
 
 
 def advanced(event: Event, change: Advanced, now: int, by: str) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ def take_back(event: Event, actor: Actor, command: TakeBack, now: int) -> Outcom
     """Possible in every phase and state. Refuses `unknown_contribution`."""
     supporters = event.supports.given.get(command.contribution, ())
     if actor.person not in supporters:
-        if command.contribution not in event.contributions.items:
+        item = event.contributions.items.get(command.contribution)
+        if item is None or item.state not in PUBLIC:
             raise Refused("unknown_contribution", field="contribution")
         return Outcome([], {"support": len(supporters)})
     return Outcome([TakenBack(command.contribution, actor.person)], {"support": len(supporters) - 1})

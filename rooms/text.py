@@ -17,7 +17,7 @@ _GRAPHEME = regex.compile(r"\X")
 # which Persian and emoji need.
 _HARMFUL = regex.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
-    "\ufff9-\ufffc\U000e0000-\U000e007f\ud800-\udfff]"
+    "\u2800\ufff9-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff]"
 )
 _MARKS = regex.compile(r"(\p{M}{4})\p{M}+")
 _JOINERS = regex.compile("[\u200c\u200d]+(?=$|\\s)|(?<=^|\\s)[\u200c\u200d]+|(?<=[\u200c\u200d])[\u200c\u200d]+")
@@ -32,7 +32,7 @@ def clean(text: str, *, lines: bool = True) -> str:
     text = _HARMFUL.sub("", text)
     text = _JOINERS.sub("", _MARKS.sub(r"\1", text))
     text = "\n".join(_SPACES.sub(" ", line).strip() for line in text.split("\n"))
-    text = _BREAKS.sub("\n\n", text).strip()
+    text = unicodedata.normalize("NFC", _BREAKS.sub("\n\n", text).strip())
     return text if lines else " ".join(text.split())
 
 

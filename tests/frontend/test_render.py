@@ -442,9 +442,9 @@ def test_rendering_a_contribution_costs_little_more_than_escaping_it() -> None:
     html = render.document("contribution/17", "public", "de", data, "digital")
     pieces = re.split(r"(?<=>)", html)
 
-    escaping = min(timeit.repeat(lambda: "".join([str(escape(piece)) for piece in pieces]), number=300, repeat=7))
+    escaping = min(timeit.repeat(lambda: "".join([str(escape(piece)) for piece in pieces]), number=40, repeat=60))
     rendering = min(
-        timeit.repeat(lambda: render.document("contribution/17", "public", "de", data, "digital"), number=300, repeat=7)
+        timeit.repeat(lambda: render.document("contribution/17", "public", "de", data, "digital"), number=40, repeat=60)
     )
 
     # Measured 1.1; looking up each text when rendering, instead of when compiling, makes it 2.3.
