@@ -187,7 +187,7 @@ EXAMPLES: dict[str, Example] = {
 
 
 HOSTILE = {
-    "markup": "<script>alert(1)</script><img src=x onerror=alert(2)> & \"quotes\" '",
+    "markup": '<script>alert(1)</script><img src=x onerror=alert(2)> & "quotes" \'',
     "right-to-left override": "Zahlen Sie \u202e001\u202c Euro",
     "isolates and marks": "\u2066a\u2069\u200eb\u200f\u061cc",
     "zero-width": "Spar\u200bkasse\ufeff und\u2060 mehr\u180e",
