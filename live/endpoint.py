@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -49,6 +50,15 @@ async def _serve(socket: WebSocket, link: FanoutProtocol | AsgiLink, connection:
     if isinstance(link, FanoutProtocol):
         link.forget_request()
         link.on_text = connection.receive
+        await _receive(socket, connection)
+        return
+    async with asyncio.TaskGroup() as tasks:
+        draining = tasks.create_task(link.drain())
+        await _receive(socket, connection)
+        draining.cancel()
+
+
+async def _receive(socket: WebSocket, connection: Connection) -> None:
     try:
         while True:
             connection.receive(await socket.receive_text())

@@ -198,14 +198,21 @@ def test_a_return_needs_a_reason_that_can_be_read(reason: dict[str, str], code: 
     evening.send("mona", "contribution.return", contribution=number, reason="👩‍🚒" * MAX_REASON)
 
 
-def test_the_reason_goes_with_the_state() -> None:
+def test_the_reason_goes_with_the_state_and_comes_back_with_it() -> None:
     evening = Evening()
     number = evening.bring("returned")
-    evening.send("mona", "contribution.hide", contribution=number)
-    assert evening.item(number).reason is None
+    reasons = []
+    for command in ("contribution.hide", "contribution.restore", "contribution.restore"):
+        evening.send("mona", command, contribution=number)
+        reasons.append([evening.seen(*screen)["reason"] for screen in (("me", f"contribution/{number}", "anna"), ("moderation", f"contribution/{number}"))])
+    assert reasons == [[None] * 2, ["Bitte ohne Namen Dritter"] * 2, [None] * 2]
+
+
+def test_the_author_s_edit_answers_the_reason() -> None:
+    evening = Evening()
     number = evening.bring("returned")
     evening.send("anna", "contribution.edit", contribution=number, text="Jetzt höflich")
-    assert evening.item(number).reason is None
+    assert evening.seen("me", f"contribution/{number}", "anna")["reason"] is None
 
 
 # Two moderators.
