@@ -40,7 +40,7 @@ class Step(msgspec.Struct, frozen=True):
 
 class Contribution(msgspec.Struct):
     """One contribution. `at`: when it was said or sent (ms); `trail`: the states that `restore` goes back through;
-    `rows`: the rows of the log (seq) that hold its text."""
+    `rows`: the rows of the log (seq) that hold its text; `given_reason`: the last one, for a restore."""
 
     number: int
     kind: Kind
@@ -55,6 +55,7 @@ class Contribution(msgspec.Struct):
     trail: list[State] = []
     history: list[Step] = []
     rows: list[int] = []
+    given_reason: str | None = None
 
 
 class Contributions(msgspec.Struct):
@@ -291,7 +292,9 @@ def moved(event: Event, change: Moved, now: int, by: str) -> tuple[str, ...]:
         item.rows.clear()
     else:
         item.trail.append(item.state)
-    item.reason = change.reason if change.state == "returned" else None
+    if change.reason is not None:
+        item.given_reason = change.reason
+    item.reason = item.given_reason if change.state == "returned" else None
     return _enter(event, item, change.state, now, by)
 
 

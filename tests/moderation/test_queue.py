@@ -204,7 +204,12 @@ def test_the_reason_goes_with_the_state_and_comes_back_with_it() -> None:
     reasons = []
     for command in ("contribution.hide", "contribution.restore", "contribution.restore"):
         evening.send("mona", command, contribution=number)
-        reasons.append([evening.seen(*screen)["reason"] for screen in (("me", f"contribution/{number}", "anna"), ("moderation", f"contribution/{number}"))])
+        reasons.append(
+            [
+                evening.seen(*screen)["reason"]
+                for screen in (("me", f"contribution/{number}", "anna"), ("moderation", f"contribution/{number}"))
+            ]
+        )
     assert reasons == [[None] * 2, ["Bitte ohne Namen Dritter"] * 2, [None] * 2]
 
 
