@@ -107,7 +107,7 @@ SCHEMA = _schema()
 def _parsed(body: bytes) -> Body:
     try:
         return _BODY.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise Refused("malformed", field="body") from None
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from live.bus import Bus
-from live.log import Log, Row, Stored, Unavailable
+from live.log import Begun, Log, Row, Stored, Unavailable
 from live.settings import Settings
 from live.writer import Writer
 from moderation.capabilities import AnyChange, apply, decide, parse
@@ -68,6 +68,7 @@ class Decided:
         self.forget: set[int] = set()
         self.touched: list[str] = []
         self.answers: list[Answer] = []
+        self.unchanged: dict[tuple[str, str], Done] = {}
 
 
 class Desk:
@@ -78,6 +79,7 @@ class Desk:
         self.log, self.bus, self.writer, self.settings = log, bus, writer, settings
         self.event, self.names = restored(stored)
         self.commits = 0
+        self.clock = stored.now - _clock()
         self.on_touched: Callable[[Iterable[str]], None] = lambda keys: None
         self.on_reset: Callable[[], None] = lambda: None
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
@@ -121,7 +123,7 @@ class Desk:
         if self._ahead:
             self._readers.append(read)
         else:
-            read()
+            _tell(read)
 
     async def read(self, look: Callable[[], T]) -> T:
         """What `look` returns when it is called settled."""
@@ -140,12 +142,11 @@ class Desk:
     async def run(self) -> None:
         """Serve until `stop`: commands as they come, and from time to time a look at what other processes wrote."""
         while not self._stopped:
-            complete = True
-            try:
-                await asyncio.wait_for(self._wake.wait(), self.settings.tail_seconds)
-            except TimeoutError:
-                complete = False
+            tail = asyncio.get_running_loop().call_later(self.settings.tail_seconds, self._hear, ())
+            await self._wake.wait()
+            tail.cancel()
             self._wake.clear()
+            complete = True
             if self._heard:
                 complete = self._apply_heard()
             if self._lookers or not complete:
@@ -179,32 +180,54 @@ class Desk:
         if self.event.seq > self._saved_at:
             await self.save()
 
+    def now(self) -> int:
+        """The time in ms that all processes share: that of the database, whatever this machine's clock says."""
+        return _clock() + self.clock
+
     async def _serve(self, batch: list[Waiting]) -> None:
-        """One transaction for all of them."""
+        """One transaction for all of them. Whatever fails in it, everybody gets an answer and the state is the log's again."""
         fresh = [(one.person, one.id) for one in batch if self._remembered(one.person, one.id) is None]
         try:
-            missed, answered = await self.writer.do(self.log.begin, self.id, self.event.seq, fresh)
-        except Unavailable as error:
+            begun = await self._begin(fresh)
+        except Exception as error:
             self._refuse(batch, error)
+            await self._release()
             return
         try:
-            if missed:
-                self.on_touched(await self._apply_rows(missed))
-            decided = self._decide(batch, {key: Done(row[0], row[5]) for key, row in answered.items()})
+            decided = self._decide(batch, {key: Done(row[0], row[5]) for key, row in begun.answered.items()})
             await self._commit(decided)
-        except Unavailable as error:
-            await self._reload()
+        except Exception as error:
+            self._ahead = True
             self._refuse(batch, error)
+            await self._release()
+            await self._reload()
             return
         self._publish(decided)
         for one, answer in zip(batch, decided.answers, strict=True):
-            one.reply(one.id, answer)
+            _tell(one.reply, one.id, answer)
         self._settle()
+
+    async def _begin(self, commands: Sequence[tuple[str, str]]) -> Begun:
+        """Open a transaction and apply what others have written. Raises Unavailable."""
+        begun: Begun = await self.writer.do(self.log.begin, self.id, self.event.seq, commands)
+        self.clock = begun.head.now - _clock()
+        if begun.head.epoch != self.epoch:
+            self._hear(())  # look at the log: it was replaced
+            raise Unavailable("the log was replaced")
+        if begun.missed:
+            await self._apply_rows(begun.missed)
+        return begun
+
+    async def _release(self) -> None:
+        try:
+            await self.writer.do(self.log.release)
+        except Unavailable as error:
+            LOGGER.warning("cannot end the transaction: %s", error)
 
     def _decide(self, batch: list[Waiting], known: dict[tuple[str, str], Done]) -> Decided:
         """Decide and apply one after the other; `known` are the answers that the log has given before."""
         decided = Decided()
-        now = int(time.time() * 1000)
+        now = self.now()
         for one in batch:
             key = (one.person, one.id)
             done = known.get(key) or self._remembered(one.person, one.id)
@@ -225,7 +248,9 @@ class Desk:
     def _enter(self, one: Waiting, outcome: Outcome, now: int, decided: Decided) -> Done:
         result = _JSON.encode(outcome.result)
         if not outcome.changes:
-            return Done(self.event.seq, result)
+            # Not logged, but remembered: sent again after other commands of the same person it must still change nothing.
+            done = decided.unchanged[one.person, one.id] = Done(self.event.seq, result)
+            return done
         seq = self.event.seq + 1
         decided.touched += apply(self.event, seq, now, one.person, outcome.changes)
         decided.rows.append((seq, now, one.person, one.id, _JSON.encode(outcome.changes), result))
@@ -254,35 +279,41 @@ class Desk:
         self._ahead = False
         self.names.update(decided.names)
         rows = decided.rows
+        recent = self._recent
+        recent.update(decided.unchanged)
         if rows:
             self.commits += 1
-            recent = self._recent
             for seq, _, person, id, _, result in rows:
                 recent[person, id] = Done(seq, result)
-            if len(recent) > RECENT:
-                self._older, self._recent = recent, {}
             self.bus.publish(self.slug, rows, self._hear)
+        if len(recent) > RECENT:
+            self._older, self._recent = recent, {}
         if decided.touched:
-            self.on_touched(decided.touched)
+            _tell(self.on_touched, decided.touched)
 
     def _settle(self) -> None:
         readers, self._readers = self._readers, []
         for read in readers:
-            read()
+            _tell(read)
 
-    def _refuse(self, batch: list[Waiting], error: Unavailable) -> None:
-        LOGGER.error("commit failed: %s", error)
+    def _refuse(self, batch: list[Waiting], error: Exception) -> None:
+        LOGGER.error("commit failed: %s", error, exc_info=None if isinstance(error, Unavailable) else error)
         for one in batch:
-            one.reply(one.id, Refused("storage_unavailable", retry_after=2.0))
+            refused = Refused("storage_unavailable", retry_after=2.0) if isinstance(error, Unavailable) else Refused("bug")
+            _tell(one.reply, one.id, refused)
 
     async def _reload(self) -> None:
-        """The log is the truth: forget the state, which is ahead of it, and read it again, however long that takes."""
+        """The log is the truth: forget the state and read it again, however long that takes."""
+        self._ahead = True
         stored = None
         while stored is None:
             stored = await self._read_again()
+        self.id, self.epoch = stored.id, stored.epoch
         self.event, self.names = restored(stored)
+        self.clock = stored.now - _clock()
+        self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._ahead = False
-        self.on_reset()
+        _tell(self.on_reset)
         self._settle()
 
     async def _read_again(self) -> Stored | None:
@@ -306,24 +337,28 @@ class Desk:
         if not all(heard) or [row[0] for row in following] != list(expected) or _renames(following):
             return False
         if following:
-            self.on_touched(self._apply(following))
+            _tell(self.on_touched, self._apply(following))
         return True
 
     async def _look(self) -> None:
         """Fetch what other processes have written."""
         try:
-            if await self.writer.do(self.log.head, self.id) > self.event.seq:
-                self.on_touched(await self._apply_rows(await self.writer.do(self.log.rows, self.id, self.event.seq)))
+            head = await self.writer.do(self.log.head, self.id)
+            self.clock = head.now - _clock()
+            if head.epoch != self.epoch:  # `plenum restore`
+                await self._reload()
+            elif head.seq > self.event.seq:
+                await self._apply_rows(await self.writer.do(self.log.rows, self.id, self.event.seq))
         except Unavailable as error:
             LOGGER.warning("cannot look at the log: %s", error)
 
-    async def _apply_rows(self, rows: list[Row]) -> list[str]:
-        touched = self._apply(rows)
+    async def _apply_rows(self, rows: list[Row]) -> None:
+        """Apply them and show them; with the names first, so that nobody sees a contribution without the name that signs it."""
         renamed = _renames(rows)
         if renamed:
             names = await self.writer.do(self.log.names, self.id, renamed)
             self.names.update({person: names.get(person, "") for person in renamed})
-        return touched
+        _tell(self.on_touched, self._apply(rows))
 
     def _apply(self, rows: Sequence[Row]) -> list[str]:
         touched: list[str] = []
@@ -333,13 +368,25 @@ class Desk:
 
     async def save(self) -> None:
         """Write a snapshot; without one the next start reads more of the log."""
-        state = msgspec.msgpack.encode(self.event)
-        self._saved_at = self.event.seq
         try:
             async with self.writer.turn:
-                await self.writer.do(self.log.save, self.id, self._saved_at, SHAPE, state)
+                await self._begin(())
+                self._saved_at = self.event.seq
+                await self.writer.do(self.log.save, self.id, self._saved_at, SHAPE, msgspec.msgpack.encode(self.event))
         except Unavailable as error:
             LOGGER.warning("no snapshot: %s", error)
+
+
+def _clock() -> int:
+    return int(time.time() * 1000)
+
+
+def _tell(listener: Callable[..., None], *said: object) -> None:
+    """Call somebody who wants to know. Their error is theirs alone: the evening goes on for everybody else."""
+    try:
+        listener(*said)
+    except Exception:
+        LOGGER.exception("bug in a listener")
 
 
 def who(event: Event, person: str) -> Actor:

@@ -33,7 +33,7 @@ class Desks:
         await self._tasks.__aexit__(None, None, None)
         for desk in self.open.values():
             await desk.close()
-        self.writer.close()
+        await self.writer.close()
 
     async def get(self, slug: str) -> Desk | None:
         """The event's desk; None if there is no such event. May raise `Unavailable`."""

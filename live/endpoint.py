@@ -69,7 +69,10 @@ async def _receive(socket: WebSocket, connection: Connection) -> None:
 def same_origin(socket: WebSocket) -> bool:
     """A browser says where its script comes from; only our own pages may use a visitor's cookie (RFC 6455 section 10.2)."""
     origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+    except ValueError:  # no address at all
+        return False
 
 
 async def refuse(socket: WebSocket, code: int, reason: str) -> None:

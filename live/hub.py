@@ -8,7 +8,6 @@ Nothing is queued for a slow client: it is noted since which seq it is stale, an
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +22,7 @@ from rooms.command import Refused
 Render = Callable[[str, str, str, documents.Data], str]
 """(key, kind of channel, language, data) → HTML."""
 
-TOO_SLOW, RIGHTS = 4001, 4003
+TOO_SLOW, RIGHTS, COME_BACK = 4001, 4003, 1012
 RESUMED = 64
 """Answers to "since" kept between two flushes: after a restart thousands come back having seen the same."""
 _JSON = msgspec.json.Encoder()
@@ -94,6 +93,7 @@ class Hub:
         self._presence: dict[str, int] = {}
         self._rotate_at: asyncio.TimerHandle | None = None
         self._presence_at: asyncio.TimerHandle | None = None
+        self._epoch = desk.epoch
         desk.on_touched = self.touched
         desk.on_reset = self.reset
 
@@ -115,8 +115,12 @@ class Hub:
         self.watchers.pop(watcher.link, None)
 
     def reset(self) -> None:
-        """The state was read anew: everything that was rendered may be wrong."""
+        """The state was read anew: everything that was rendered may be wrong. Of another epoch, what is on the screens too."""
         self._fragments.clear()
+        if self.desk.epoch != self._epoch:
+            self._epoch = self.desk.epoch
+            for link in list(self.watchers):
+                link.close(COME_BACK, "the log was replaced")
         for channel in self.channels.values():
             channel.shown = set(documents.keys(self.desk.event, channel.name, channel.person))
             for audience in channel.audiences.values():
@@ -379,7 +383,7 @@ class Hub:
     def _rotate(self) -> None:
         if self._rotate_at is None and "hall" in self.channels:
             period = self.desk.event.programme.code_period
-            wait = period - time.time() % period
+            wait = period - self.desk.now() / 1000 % period
             self._rotate_at = asyncio.get_running_loop().call_later(wait, self._rotated)
 
     def _rotated(self) -> None:

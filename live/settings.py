@@ -44,6 +44,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Annotated[float, "How long a stopping server lets its clients leave"] = 10.0
 
 
+MAY_BE_ZERO = frozenset({"flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
+"""At once, or none at all. Any other number of zero would stop everything or keep a core busy."""
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return name.upper() if name in ("database_url", "redis_url") else f"PLENUM_{name.upper()}"
@@ -63,6 +67,13 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
         field: source[variable(field)] for field in Settings.__struct_fields__ if variable(field) in source
     }
     values.update({name: value for name, value in given.items() if value is not None})
+    for name, value in values.items():
+        try:
+            number = msgspec.structs.asdict(msgspec.convert({name: value}, Settings, strict=False))[name]
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(f"{variable(name)}: {error}") from error
+        if type(number) in (int, float) and not (number > 0 or (number == 0 and name in MAY_BE_ZERO)):
+            raise msgspec.ValidationError(f"{variable(name)}: must be more than 0, not {value}")
     return msgspec.convert(values, Settings, strict=False)
 
 

@@ -111,9 +111,9 @@ class Site:
         """The stage's own browser tells how people reach us. Staff only: anybody else could put another address on the screen."""
         self._reached = self.address(request)
 
-    def entrance(self, desk: Any) -> Data:
+    def entrance(self, desk: Desk) -> Data:
         """The data of `entrance`: the hall's address with the code of this moment."""
-        now, period = int(time.time() * 1000), desk.event.programme.code_period
+        now, period = desk.now(), desk.event.programme.code_period
         code = code_at(desk.event.secret, now, period)
         address = f"{self._reached}/e/{desk.slug}/hall"
         until = iso((now // (period * 1000) + 1) * period * 1000)

@@ -54,6 +54,8 @@ class Identified(msgspec.Struct):
 _FRAMES = msgspec.json.Decoder(Open | Do)
 _JSON = msgspec.json.Encoder()
 _IDENTIFIED = msgspec.json.Decoder(Identified)
+NOISE = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
+"""What decoding raises on a frame that is none: no JSON, no Unicode, nested without end."""
 
 
 class Connection:
@@ -94,7 +96,7 @@ class Connection:
         """One text message."""
         try:
             frame = _FRAMES.decode(text)
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except NOISE:
             self._malformed(text)
             return
         if isinstance(frame, Do):
@@ -153,7 +155,7 @@ class Connection:
             return
         try:
             id = _IDENTIFIED.decode(text).id
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except NOISE:
             id = None
         self._write(refusal(id, Refused("malformed"), self.lang, self.wording))
 

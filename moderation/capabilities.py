@@ -58,7 +58,7 @@ def parse(name: str, arguments: bytes | msgspec.Raw) -> Command:
         raise Refused("unknown_command", field="name")
     try:
         return decoder.decode(arguments)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         place = _PLACE.search(str(error))
         raise Refused("malformed", field=place[1] or place[2] if place else "args") from None
 

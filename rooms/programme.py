@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -50,6 +51,10 @@ class Venue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str = ""
 
 
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+"""A part of an address that can be read out on the telephone."""
+
+
 class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts of an event. Times are ISO 8601 with offset; `code_period` is in seconds."""
 
@@ -96,14 +101,21 @@ class Advanced(Change, frozen=True, tag="advanced"):
 
 def configure(event: Event, actor: Actor, command: Configure, now: int) -> Outcome:
     """Refuses `wrong_slug` if the facts belong to another event, and `wrong_fact` what no page could show."""
+    check(command.programme)
     if command.programme.slug != event.slug:
         raise Refused("wrong_slug", field="slug")
-    for field in ("starts", "ends"):
-        if not _is_moment(getattr(command.programme, field)):
-            raise Refused("wrong_fact", field=field)
-    if command.programme.code_period < 1:
-        raise Refused("wrong_fact", field="code_period")
     return Outcome([Configured(command.programme)])
+
+
+def check(programme: Programme) -> None:
+    """Refuses `wrong_fact` with the field that no page could show."""
+    if not _SLUG.fullmatch(programme.slug):
+        raise Refused("wrong_fact", field="slug")
+    for field in ("starts", "ends"):
+        if not _is_moment(getattr(programme, field)):
+            raise Refused("wrong_fact", field=field)
+    if programme.code_period < 1:
+        raise Refused("wrong_fact", field="code_period")
 
 
 def advance(event: Event, actor: Actor, command: Advance, now: int) -> Outcome:
