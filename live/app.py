@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
@@ -19,9 +20,11 @@ from frontend.assets import Assets
 from live import api, endpoint
 from live.admission import Admission
 from live.bus import Bus, InProcessBus, RedisBus
+from live.bus_address import connect
 from live.desks import Desks
 from live.identity import Identity
 from live.log import Log
+from live.presence import LocalPresence, RedisPresence
 from live.settings import Settings
 from live.site import Site, cookie_header
 
@@ -38,23 +41,33 @@ def open_log(settings: Settings) -> Log:
     return log
 
 
+def installation(log: Log) -> str:
+    """Tells installations apart that share one Redis."""
+    return hashlib.sha256(log.key("bus").encode()).hexdigest()[:12]
+
+
 def open_bus(settings: Settings, log: Log) -> Bus:
-    """The bus of these settings. Two installations on one Redis do not hear each other."""
-    if not settings.redis_url:
-        return InProcessBus()
-    return RedisBus(settings.redis_url, hashlib.sha256(log.key("bus").encode()).hexdigest()[:12])
+    """The bus of these settings."""
+    return RedisBus(settings.redis_url, installation(log)) if settings.redis_url else InProcessBus()
 
 
 def create(settings: Settings) -> Starlette:
     """The application. Opens the log at once, so that a wrong address is told before anybody connects."""
     log = open_log(settings)
     desks = Desks(log, settings, open_bus(settings, log))
-    site = Site(settings, desks, Identity(log.key("person")), Assets())
+    redis = connect(settings.redis_url) if settings.redis_url else None
+    presence = RedisPresence(redis, installation(log)) if redis else LocalPresence()
+    site = Site(settings, desks, Identity(log.key("person")), Assets(), presence)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Admission]]:
-        async with desks:
+        async with desks, asyncio.TaskGroup() as tasks:
+            sharing = tasks.create_task(site.limits.share(desks.bus), name="limits") if redis else None
             yield {"admission": Admission(settings.admitted_per_turn)}
+            if sharing is not None:
+                sharing.cancel()
+        if redis is not None:
+            await redis.aclose()
         log.close()
 
     app = Starlette(

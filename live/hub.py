@@ -8,6 +8,7 @@ Nothing is queued for a slow client: it is noted since which seq it is stale, an
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -15,10 +16,12 @@ import msgspec
 
 from live.desk import Desk
 from live.fanout import Frame, Group, Link, Way
+from live.presence import LocalPresence, Presence
 from moderation import documents
 from moderation.roles import actor, check_channel
 from rooms.command import Refused
 
+LOGGER = logging.getLogger("plenum.hub")
 Render = Callable[[str, str, str, documents.Data], str]
 """(key, kind of channel, language, data) → HTML."""
 
@@ -80,9 +83,16 @@ class Watcher:
 class Hub:
     """Made once per desk; for the loop's thread."""
 
-    def __init__(self, desk: Desk, render: Render, entrance: Callable[[str], documents.Data] | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        render: Render,
+        entrance: Callable[[str], documents.Data] | None = None,
+        presence: Presence | None = None,
+    ) -> None:
         self.desk, self.render = desk, render
         self.entrance = entrance
+        self.presence: Presence = presence or LocalPresence()
         self.channels: dict[str, Channel] = {}
         self.watchers: dict[Link, Watcher] = {}
         self._dirty: set[str] = set()
@@ -93,6 +103,7 @@ class Hub:
         self._presence: dict[str, int] = {}
         self._rotate_at: asyncio.TimerHandle | None = None
         self._presence_at: asyncio.TimerHandle | None = None
+        self._counting: asyncio.Task[None] | None = None
         self._epoch = desk.epoch
         desk.on_touched = self.touched
         desk.on_reset = self.reset
@@ -154,6 +165,7 @@ class Hub:
             self._rotate()
         if name == "public":
             self._present[watcher.person] = self._present.get(watcher.person, 0) + 1
+        if name in _COUNTED:
             self._presence_soon()
 
     def _leave(self, watcher: Watcher, name: str) -> None:
@@ -394,19 +406,30 @@ class Hub:
     # Presence: counted, not logged.
 
     def _presence_soon(self) -> None:
-        if self._presence_at is None:
+        if self._presence_at is None and self._counting is None:
             loop = asyncio.get_running_loop()
             self._presence_at = loop.call_later(self.desk.settings.presence_seconds, self._count_presence)
 
     def _count_presence(self) -> None:
         self._presence_at = None
-        hall = sum(1 for person in self._present if self.desk.event.attendance.place(person) == "hall")
-        now = {"hall": hall, "home": len(self._present) - hall}
+        self._counting = asyncio.get_running_loop().create_task(self._count())
+        self._counting.add_done_callback(self._counted_all)
+
+    async def _count(self) -> None:
+        place = self.desk.event.attendance.place
+        now = await self.presence.count(self.desk.slug, {person: place(person) for person in self._present}, self.desk.now())
         if now != self._presence:
             self._presence = now
             for channel in self._counted():
                 for audience in channel.audiences.values():
                     audience.group.send(self._counts(channel, {"event": now}))
+
+    def _counted_all(self, counting: asyncio.Task[None]) -> None:
+        self._counting = None
+        if not counting.cancelled() and (error := counting.exception()) is not None:
+            LOGGER.error("bug in counting presence", exc_info=error)
+        if self.presence.shared and any(self._counted()):
+            self._presence_soon()
 
     def _counted(self) -> Iterator[Channel]:
         return (self.channels[name] for name in ("stage", "moderation", "public") if name in self.channels)

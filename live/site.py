@@ -16,6 +16,7 @@ from live.hub import Hub
 from live.identity import AGE, COOKIE, Identity, valid_id
 from live.limits import Limits
 from live.log import Unavailable
+from live.presence import Presence
 from live.settings import Settings
 from moderation.documents import Data, iso
 from rooms.command import Refused
@@ -32,8 +33,8 @@ NEWEST = 20
 class Site:
     """See the module."""
 
-    def __init__(self, settings: Settings, desks: Desks, identity: Identity, assets: Assets) -> None:
-        self.settings, self.desks, self.identity, self.assets = settings, desks, identity, assets
+    def __init__(self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence) -> None:
+        self.settings, self.desks, self.identity, self.assets, self.presence = settings, desks, identity, assets, presence
         self.limits = Limits(settings)
         self.hubs: dict[str, Hub] = {}
         self._reached = settings.public_url.rstrip("/")
@@ -46,7 +47,7 @@ class Site:
             desk = await self.find(slug)
             hub = self.hubs.get(slug)  # somebody else may have come meanwhile
             if hub is None:
-                hub = self.hubs[slug] = Hub(desk, self._render(slug), lambda lang: self.entrance(desk))
+                hub = self.hubs[slug] = Hub(desk, self._render(slug), lambda lang: self.entrance(desk), self.presence)
         return hub
 
     async def find(self, slug: str) -> Desk:
