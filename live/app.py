@@ -51,8 +51,9 @@ def open_bus(settings: Settings, log: Log) -> Bus:
     return RedisBus(settings.redis_url, installation(log)) if settings.redis_url else InProcessBus()
 
 
-def create(settings: Settings) -> Starlette:
-    """The application. Opens the log at once, so that a wrong address is told before anybody connects."""
+def create(settings: Settings, *, alone: bool = False) -> Starlette:
+    """The application. Opens the log at once, so that a wrong address is told before anybody connects. `alone`: there is no worker,
+    so that this process looks after events that nobody watches."""
     log = open_log(settings)
     desks = Desks(log, settings, open_bus(settings, log))
     redis = connect(settings.redis_url) if settings.redis_url else None
@@ -62,10 +63,12 @@ def create(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Admission]]:
         async with desks, asyncio.TaskGroup() as tasks:
-            sharing = tasks.create_task(site.limits.share(desks.bus), name="limits") if redis else None
+            running = [tasks.create_task(site.limits.share(desks.bus), name="limits")] if redis else []
+            if alone:
+                running.append(tasks.create_task(desks.watch_over(), name="events"))
             yield {"admission": Admission(settings.admitted_per_turn)}
-            if sharing is not None:
-                sharing.cancel()
+            for task in running:
+                task.cancel()
         if redis is not None:
             await redis.aclose()
         log.close()

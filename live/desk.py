@@ -20,7 +20,7 @@ from live.bus import Bus
 from live.log import Begun, Log, Row, Stored, Unavailable
 from live.settings import Settings
 from live.writer import Writer
-from moderation.capabilities import AnyChange, apply, decide, parse
+from moderation.capabilities import AnyChange, apply, decide, parse, timers
 from moderation.event import Event
 from moderation.roles import actor
 from rooms.command import SYSTEM, Actor, Command, Outcome, Refused
@@ -87,6 +87,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._ahead = False
         self._stopped = False
+        self._fired: set[str] = set()
         self._readers: list[Callable[[], None]] = []
         self._heard: list[Sequence[Row]] = []
         self._lookers: list[asyncio.Future[None]] = []
@@ -142,7 +143,7 @@ class Desk:
     async def run(self) -> None:
         """Serve until `stop`: commands as they come, and from time to time a look at what other processes wrote."""
         while not self._stopped:
-            tail = asyncio.get_running_loop().call_later(self.settings.tail_seconds, self._hear, ())
+            tail = asyncio.get_running_loop().call_later(self._fire_timers(), self._hear, ())
             await self._wake.wait()
             tail.cancel()
             self._wake.clear()
@@ -160,7 +161,7 @@ class Desk:
                 async with self.writer.turn:
                     await self._serve(batch)
             if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
-                await self.save()
+                await self.save(self.settings.snapshot_rows)
 
     async def look(self) -> None:
         """Return when the state holds what other processes had written before this call."""
@@ -179,6 +180,26 @@ class Desk:
         self._unsubscribe()
         if self.event.seq > self._saved_at:
             await self.save()
+
+    def _fire_timers(self) -> float:
+        """Put what is due in line; returns the seconds until there is more to do. Every process fires, and the log takes one."""
+        wait, now = self.settings.tail_seconds, self.now()
+        for timer in timers(self.event):
+            if timer.id in self._fired:
+                continue
+            if timer.at > now:
+                wait = min(wait, (timer.at - now) / 1000)
+                continue
+            self._fired.add(timer.id)
+            self._waiting.append(Waiting(SYSTEM, timer.id, timer.name, timer.command, self._fired_timer))
+            self._wake.set()
+        return wait
+
+    def _fired_timer(self, id: str, answer: Answer) -> None:
+        if isinstance(answer, Refused):
+            LOGGER.warning("timer refused: %s", answer.code)
+            if answer.retry_after is not None:
+                self._fired.discard(id)
 
     def now(self) -> int:
         """The time in ms that all processes share: that of the database, whatever this machine's clock says."""
@@ -366,13 +387,18 @@ class Desk:
             touched += apply(self.event, seq, at, by, _CHANGES.decode(changes))
         return touched
 
-    async def save(self) -> None:
-        """Write a snapshot; without one the next start reads more of the log."""
+    async def save(self, least: int = 1) -> None:
+        """Write a snapshot, unless another process has written one less than `least` rows ago; without one the next start reads
+        more of the log."""
         try:
             async with self.writer.turn:
                 await self._begin(())
                 self._saved_at = self.event.seq
-                await self.writer.do(self.log.save, self.id, self._saved_at, SHAPE, msgspec.msgpack.encode(self.event))
+                if self.event.seq - await self.writer.do(self.log.saved, self.id) >= least:
+                    state = msgspec.msgpack.encode(self.event)
+                    await self.writer.do(self.log.save, self.id, self.event.seq, SHAPE, state)
+                else:
+                    await self.writer.do(self.log.release)
         except Unavailable as error:
             LOGGER.warning("no snapshot: %s", error)
 

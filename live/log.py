@@ -234,6 +234,12 @@ class Log:
                 cursor.execute(self._sql(_FORGET_SNAPSHOT), (event,))
             self._end(keep=True)
 
+    def saved(self, event: int) -> int:
+        """The seq of the event's snapshot, within the open transaction; 0 without one."""
+        with _translated(self):
+            found = self._fetch("SELECT seq FROM snapshots WHERE event = ?", (event,))
+            return int(found[0][0]) if found else 0
+
     def save(self, event: int, seq: int, shape: str, state: bytes) -> None:
         """Replace the event's snapshot and end the open transaction. Within one, so that the state is that of the last row: an
         older one could bring back a text that was forgotten since."""
@@ -269,7 +275,7 @@ class Log:
         assert self._writer is not None
         return self._writer.cursor()
 
-    def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+    def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         cursor = self._cursor()
         cursor.execute(self._sql(statement), parameters)
         return [tuple(row) for row in cursor.fetchall()]

@@ -42,7 +42,7 @@ async def _serve(given: argparse.Namespace, settings: Settings) -> None:
         played, screens = await demo.prepare(settings, url)
         for what, address in screens:
             print(f"  {what:20s} {address}", flush=True)
-    server = Server(uvicorn.Config(create(settings), **options(settings, given.host, given.port)))
+    server = Server(uvicorn.Config(create(settings, alone=True), **options(settings, given.host, given.port)))
     tune_collector()
     async with asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(_play_along(server, played, f"http://{given.host}:{given.port}"))

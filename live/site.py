@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from frontend.assets import Assets
 from frontend.render import document
 from live.desk import Desk
-from live.desks import Desks
+from live.desks import NEWEST, Desks
 from live.hub import Hub
 from live.identity import AGE, COOKIE, Identity, valid_id
 from live.limits import Limits
@@ -24,10 +24,6 @@ from rooms.entrance import code_at
 
 if TYPE_CHECKING:
     from live.wire import Connection
-
-
-NEWEST = 20
-"""Events on the list."""
 
 
 class Site:

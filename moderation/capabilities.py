@@ -11,7 +11,7 @@ from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import contributions, joining, programme, support
-from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 
 COMMANDS: Commands = {
     **programme.COMMANDS,
@@ -30,6 +30,8 @@ _APPLY: Changes = {
     **support.CHANGES,
     **roles.CHANGES,
 }
+
+_TIMERS: tuple[Timers, ...] = (programme.timers,)
 
 AnyChange = (
     programme.Configured
@@ -69,6 +71,11 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
     if event.phase == "documented" and name not in STILL_POSSIBLE and not actor.any_of("organiser"):
         raise Refused("closed")
     return COMMANDS[name][1](event, actor, command, now)
+
+
+def timers(event: Event) -> list[Timer]:
+    """What the system does by itself, now or later; fired ones may be among them, as the log knows."""
+    return [timer for capability in _TIMERS for timer in capability(event)]
 
 
 def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -> list[str]:

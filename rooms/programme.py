@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -51,6 +51,13 @@ class Venue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str = ""
 
 
+class Scheduled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The event goes to this phase by itself at this moment (ISO 8601 with offset), unless somebody was earlier."""
+
+    at: str
+    phase: Phase
+
+
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 """A part of an address that can be read out on the telephone."""
 
@@ -67,6 +74,7 @@ class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: tuple[Topic, ...] = ()
     agenda: tuple[AgendaItem, ...] = ()
     stream: Stream = Stream()
+    schedule: tuple[Scheduled, ...] = ()
     premoderation: bool = True
     code_period: int = 150
 
@@ -114,8 +122,20 @@ def check(programme: Programme) -> None:
     for field in ("starts", "ends"):
         if not _is_moment(getattr(programme, field)):
             raise Refused("wrong_fact", field=field)
+    if not all(_is_moment(one.at) for one in programme.schedule):
+        raise Refused("wrong_fact", field="schedule")
     if programme.code_period < 1:
         raise Refused("wrong_fact", field="code_period")
+
+
+def timers(event: Event) -> list[Timer]:
+    """The phases to come by themselves."""
+    later = PHASES[PHASES.index(event.phase) + 1 :]
+    return [
+        Timer(_ms(one.at), f"timer/phase/{one.phase}/{one.at}", "event.advance", Advance(phase=one.phase))
+        for one in event.programme.schedule
+        if one.phase in later
+    ]
 
 
 def advance(event: Event, actor: Actor, command: Advance, now: int) -> Outcome:
@@ -132,6 +152,10 @@ def _is_moment(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
+
+
+def _ms(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def configured(event: Event, change: Configured, now: int, by: str) -> tuple[str, ...]:

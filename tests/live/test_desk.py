@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from live.desks import Desks
 from live.log import Begun, Log, Row, Unavailable
 from live.settings import Settings
 from moderation.capabilities import COMMANDS
+from moderation.event import Event
 from moderation.roles import hashed
-from rooms.command import SYSTEM, Refused
-from rooms.programme import Programme
+from rooms.command import SYSTEM, Refused, Timer
+from rooms.contributions import Submit
+from rooms.programme import Programme, Scheduled
 
 PROGRAMME = Programme("abend", {"de": "Abend"}, "2020-08-20T18:00:00+02:00", "2020-08-20T20:00:00+02:00", premoderation=False)
 SECONDS = 10
@@ -577,3 +581,69 @@ async def test_a_log_that_was_replaced_is_read_anew(tmp_path: Path, notice: str)
         assert (await here.submit("cem", id="c")).seq == 4
         assert len(here.texts()) == 2
     operator.log.close()
+
+
+def soon(milliseconds: int = 150) -> str:
+    """So many milliseconds from now."""
+    return (datetime.now(UTC) + timedelta(milliseconds=milliseconds)).isoformat()
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["the id is the same", "control: an id of each process"])
+async def test_a_timer_fires_once_however_many_processes_fire_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    moment = int(time.time() * 1000) + 150
+
+    def timers(event: Event) -> list[Timer]:
+        id = "timer/gong" if shared else str(uuid.uuid4())
+        return [] if gongs(event) else [Timer(moment, id, "contribution.submit", Submit(kind="idea", text="Ein Gong"))]
+
+    monkeypatch.setattr("live.desk.timers", timers)
+    evenings = [Evening(tmp_path) for _ in range(3)]
+    async with opened(*evenings, tail_seconds=0.05):
+        for evening in evenings:
+            await caught_up(evening.desk, 3)
+            await evening.submit("anna")
+        assert (len(gongs(evenings[-1].desk.event)) == 1) == shared
+
+
+def gongs(event: Event) -> list[str]:
+    return [item.text for item in event.contributions.items.values() if item.text == "Ein Gong"]
+
+
+async def test_an_event_goes_to_its_scheduled_phase_by_itself_and_only_forwards(tmp_path: Path) -> None:
+    evening = Evening(tmp_path)
+    async with Desks(evening.log, Settings(tail_seconds=0.05)) as desks:
+        schedule = (Scheduled(soon(), "live"), Scheduled(soon(-1_000), "registration"), Scheduled(soon(3_600_000), "closed"))
+        await configure(desks, msgspec.structs.replace(PROGRAMME, schedule=schedule))
+        desk = await desks.get("abend")
+        assert desk is not None
+        evening.desk = desk
+        await caught_up(desk, 3)
+        assert desk.event.phase == "live"
+        await evening.send(SYSTEM, "event.advance", phase="registration")
+        await desk.look()
+        assert await desk.read(lambda: desk.event.phase) == "registration", "what somebody decided since is not undone"
+    evening.log.close()
+
+
+async def test_a_timer_that_met_a_locked_database_fires_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evening = Evening(tmp_path, lock_seconds=0.05)
+    async with opened(evening, tail_seconds=0.05):
+        other = sqlite3.connect(evening.url.removeprefix("sqlite:///"), isolation_level=None)
+        facts = msgspec.structs.replace(PROGRAMME, schedule=(Scheduled(soon(), "closed"),))
+        await evening.send(SYSTEM, "event.configure", programme=msgspec.to_builtins(facts))
+        other.execute("BEGIN EXCLUSIVE")
+        answers: asyncio.Queue[Answer] = asyncio.Queue()
+        answered = evening.desk._fired_timer
+
+        def listen(command: str, answer: Answer) -> None:
+            answered(command, answer)
+            answers.put_nowait(answer)
+
+        monkeypatch.setattr(evening.desk, "_fired_timer", listen)
+        assert isinstance(await asyncio.wait_for(answers.get(), SECONDS), Refused)
+        other.execute("ROLLBACK")
+        other.close()
+        await caught_up(evening.desk, 4)
+        assert evening.desk.event.phase == "closed"
