@@ -6,11 +6,12 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
 
 from moderation.capabilities import timers
 from rooms.command import SYSTEM
-from rooms.programme import PHASES, Advance
+from rooms.programme import PHASES
 from tests.moderation.evening import PROGRAMME, Evening
 
 
@@ -121,9 +122,10 @@ def test_only_the_phases_to_come_are_waited_for(phase: str) -> None:
     evening = Evening(phase)
     moments = {other: f"2020-08-2{n}T18:00:00+02:00" for n, other in enumerate(PHASES)}
     configure(evening, schedule=[{"at": at, "phase": other} for other, at in moments.items()])
-    waiting = timers(evening.event)
-    assert [timer.command for timer in waiting] == [Advance(phase=later) for later in PHASES[PHASES.index(phase) + 1 :]]
-    assert all(timer.id.endswith(moments[timer.command.phase]) for timer in waiting)
+    waiting = [(msgspec.to_builtins(timer.command)["phase"], timer.id) for timer in timers(evening.event)]
+    later = PHASES[PHASES.index(phase) + 1 :]
+    assert [to for to, _ in waiting] == list(later)
+    assert all(id.endswith(moments[to]) for to, id in waiting)
 
 
 def test_a_phase_that_was_moved_is_another_timer() -> None:
