@@ -29,6 +29,7 @@ from rooms.joining import Renamed
 
 LOGGER = logging.getLogger("plenum.desk")
 T = TypeVar("T")
+RELOAD_SECONDS = 0.5
 SHAPE = hashlib.sha256(msgspec.json.encode(msgspec.json.schema(Event))).hexdigest()[:16]
 """Tells snapshots of another release's state apart: those are not used, the log is."""
 _CHANGES = msgspec.json.Decoder(list[AnyChange])
@@ -214,6 +215,7 @@ class Desk:
             self._refuse(batch, error)
             await self._release()
             return
+        settled = self.event.seq
         try:
             decided = self._decide(batch, {key: Done(row[0], row[5]) for key, row in begun.answered.items()})
             await self._commit(decided)
@@ -221,7 +223,7 @@ class Desk:
             self._ahead = True
             self._refuse(batch, error)
             await self._release()
-            await self._reload()
+            await self._reload(settled)
             return
         self._publish(decided)
         for one, answer in zip(batch, decided.answers, strict=True):
@@ -323,8 +325,9 @@ class Desk:
             refused = Refused("storage_unavailable", retry_after=2.0) if isinstance(error, Unavailable) else Refused("bug")
             _tell(one.reply, one.id, refused)
 
-    async def _reload(self) -> None:
-        """The log is the truth: forget the state and read it again, however long that takes."""
+    async def _reload(self, settled: int) -> None:
+        """The log is the truth: forget the state and read it again, however long that takes. Who comes meanwhile is refused; what
+        the log has after row `settled` is shown."""
         self._ahead = True
         stored = None
         while stored is None:
@@ -335,14 +338,16 @@ class Desk:
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._ahead = False
         _tell(self.on_reset)
+        _tell(self.on_touched, [key for key, seq in self.event.touched.items() if seq > settled])
         self._settle()
 
     async def _read_again(self) -> Stored | None:
         try:
             return await self.writer.do(self.log.load, self.slug, SHAPE)
-        except Unavailable:
-            LOGGER.exception("cannot read the log")
-            await asyncio.sleep(1)
+        except Unavailable as error:
+            waiting, self._waiting = self._waiting, []
+            self._refuse(waiting, error)
+            await asyncio.sleep(RELOAD_SECONDS)
             return None
 
     def _hear(self, rows: Sequence[Row]) -> None:
@@ -367,7 +372,7 @@ class Desk:
             head = await self.writer.do(self.log.head, self.id)
             self.clock = head.now - _clock()
             if head.epoch != self.epoch:  # `plenum restore`
-                await self._reload()
+                await self._reload(0)
             elif head.seq > self.event.seq:
                 await self._apply_rows(await self.writer.do(self.log.rows, self.id, self.event.seq))
         except Unavailable as error:

@@ -355,7 +355,8 @@ class _translated:
 
 def _engine(url: URL, lock_seconds: float) -> Engine:
     if url.get_backend_name() == "postgresql":
-        wait = f"-c lock_timeout={int(lock_seconds * 1000)} -c idle_in_transaction_session_timeout=60000"
+        # A process that stops within a transaction, paused or cut off, loses it before those who wait for the row give up.
+        wait = f"-c lock_timeout={int(lock_seconds * 1000)} -c idle_in_transaction_session_timeout={int(lock_seconds * 600)}"
         timeouts = {"connect_timeout": max(2, int(lock_seconds)), "options": wait}
         # Pre-ping: a connection that a restart of the database has cut is replaced before it is used.
         return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=2, pool_pre_ping=True, connect_args=timeouts)

@@ -294,6 +294,34 @@ async def test_after_a_failed_commit_the_state_is_what_the_log_says(evening: Eve
     assert event.contributions.items[1].text == "Mehr Bänke"
 
 
+async def test_what_others_wrote_meanwhile_is_shown_after_a_failed_commit(tmp_path: Path) -> None:
+    """Reading the log anew brings their rows into the state: they count as touched, or nobody here would ever see them."""
+    here, there = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here, there, tail_seconds=1_000):
+        await here.submit()
+        touched: list[str] = []
+        here.desk.on_touched = touched.extend
+        written = asyncio.Event()
+
+        class Meanwhile(Unavailable):
+            """The database comes back, and somebody else was first."""
+
+        async def read_again() -> Any:
+            if not written.is_set():
+                await there.submit("bilal")
+                written.set()
+            return await read()
+
+        read, here.desk._read_again = here.desk._read_again, read_again  # type: ignore[method-assign]
+        here.log.broken = Meanwhile("gone")
+        with pytest.raises(Refused, match="storage_unavailable"):
+            await here.submit("cem")
+        here.log.broken = None
+        await here.submit("dora")
+        assert here.texts() == ["Mehr Bänke"] * 3
+        assert {"contribution/2", "contribution/3"} <= set(touched)
+
+
 async def test_a_bug_in_a_rule_is_refused_and_the_others_go_on(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")

@@ -237,6 +237,69 @@ def test_an_event_that_is_gone_is_told(log: Log, slug: str) -> None:
     append(log, event, row(1))
 
 
+@pytest.mark.parametrize("protected", [True, False], ids=["", "control: no limit on a transaction that does nothing"])
+def test_who_is_paused_within_a_transaction_does_not_hold_up_the_others(postgres: Postgres, slug: str, protected: bool) -> None:
+    paused, other = Log(postgres.url, lock_seconds=1), Log(postgres.url, lock_seconds=1)
+    other.create_tables()
+    event = made(other, slug)
+    paused.begin(event, 0, [])
+    if not protected:
+        assert paused._writer is not None
+        paused._writer.cursor().execute("SET idle_in_transaction_session_timeout = 0")
+        with pytest.raises(Unavailable):
+            other.begin(event, 0, [])
+    else:
+        other.begin(event, 0, [])
+        other.commit(event, [row(1)], {})
+        with pytest.raises(Unavailable):
+            paused.commit(event, [row(1, "from the past")], {})
+        assert paused.begin(event, 0, []).missed == [row(1)], "woken, it goes on"
+    for log in (paused, other):
+        log.close()
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["", "control: a dead connection is tried first"])
+def test_after_a_restart_of_the_database_the_next_transaction_is_done(
+    tmp_path: Path, slug: str, protected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Postgres(tmp_path / "own")
+    engine.start()
+    log = Log(engine.url)
+    log.create_tables()
+    event = made(log, slug)
+    append(log, event, row(1))
+    engine.stop()
+    engine.start()
+    if not protected:
+        monkeypatch.setattr(Log, "_dead", lambda self: False)
+        with pytest.raises(Unavailable):
+            log.begin(event, 1, [])
+    else:
+        append(log, event, row(2))
+        assert log.rows(event, 0) == [row(1), row(2)]
+    log.close()
+    engine.stop()
+
+
+def test_a_database_that_is_gone_in_the_middle_of_a_commit_refuses_it_and_is_used_again(tmp_path: Path, slug: str) -> None:
+    engine = Postgres(tmp_path / "own")
+    engine.start()
+    log = Log(engine.url)
+    log.create_tables()
+    event = made(log, slug)
+    log.begin(event, 0, [])
+    engine.stop()
+    with pytest.raises(Unavailable):
+        log.commit(event, [row(1)], {})
+    with pytest.raises(Unavailable):
+        log.begin(event, 0, [])
+    engine.start()
+    append(log, event, row(1))
+    assert log.rows(event, 0) == [row(1)]
+    log.close()
+    engine.stop()
+
+
 def test_a_key_is_made_once_and_kept(open_log: OpenLog) -> None:
     mine, yours = open_log(), open_log()
     assert mine.key("person") == yours.key("person") != mine.key("bus")
