@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,12 @@ from live.bus_address import connect
 from live.desks import Desks
 from live.identity import Identity
 from live.log import Log
+from live.logs import REQUEST, request_id
 from live.presence import LocalPresence, RedisPresence
 from live.settings import Settings
 from live.site import Site, cookie_header
+
+LOGGER = logging.getLogger("plenum.http")
 
 
 def open_log(settings: Settings) -> Log:
@@ -97,10 +102,16 @@ class Persons:
             await self.app(scope, receive, send)
             return
         state: dict[str, Any] = scope.setdefault("state", {})
+        given = dict(scope["headers"]).get(b"x-request-id")
+        request = request_id(given.decode("latin-1") if given else None)
+        REQUEST.set(request)
+        began = time.perf_counter()
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
+                headers.append((b"x-request-id", request.encode()))
+                _note(scope, message["status"], began)
                 if state.get("new"):
                     headers.append(cookie_header(self.site.cookie(state["person"])))
                 names = {name.lower() for name, _ in headers}
@@ -108,6 +119,15 @@ class Persons:
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+def _note(scope: Scope, status: int, began: float) -> None:
+    """One line about the request. The route's pattern, not the path: that holds tokens."""
+    route = getattr(scope.get("route"), "path", "")
+    if route.startswith("/static") or route in ("/healthz", "/readyz", "/metrics"):
+        return
+    milliseconds = round((time.perf_counter() - began) * 1000, 1)
+    LOGGER.info("request", extra={"fields": {"method": scope["method"], "route": route, "status": status, "ms": milliseconds}})
 
 
 SECURITY = [

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 from redis.exceptions import RedisError
 
+from live import metrics
 from live.bus_address import SECONDS, Client, connect
 from live.log import Row
 
@@ -161,6 +162,7 @@ class RedisBus:
                 await carry()
             except (RedisError, OSError) as error:
                 LOGGER.warning("bus: %s; trying again", type(error).__name__)
+                metrics.BUS_LOST.inc()
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _send(self) -> None:

@@ -16,11 +16,12 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from live import metrics
 from live.bus import Bus
 from live.log import Begun, Log, Row, Stored, Unavailable
 from live.settings import Settings
 from live.writer import Writer
-from moderation.capabilities import AnyChange, apply, decide, parse, timers
+from moderation.capabilities import COMMANDS, AnyChange, apply, decide, parse, timers
 from moderation.event import Event
 from moderation.roles import actor
 from rooms.command import SYSTEM, Actor, Command, Outcome, Refused
@@ -101,6 +102,7 @@ class Desk:
         try:
             command = parse(name, arguments)
         except Refused as refused:
+            metrics.command(name if name in COMMANDS else "unknown", refused.code)
             reply(id, refused)
             return
         self._waiting.append(Waiting(person, id, name, command, reply))
@@ -210,6 +212,7 @@ class Desk:
         """One transaction for all of them. Whatever fails in it, everybody gets an answer and the state is the log's again."""
         fresh = [(one.person, one.id) for one in batch if self._remembered(one.person, one.id) is None]
         try:
+            began = time.perf_counter()
             begun = await self._begin(fresh)
         except Exception as error:
             self._refuse(batch, error)
@@ -225,9 +228,10 @@ class Desk:
             await self._release()
             await self._reload(settled)
             return
+        metrics.COMMIT.observe(time.perf_counter() - began)
         self._publish(decided)
         for one, answer in zip(batch, decided.answers, strict=True):
-            _tell(one.reply, one.id, answer)
+            _answer(one, answer)
         self._settle()
 
     async def _begin(self, commands: Sequence[tuple[str, str]]) -> Begun:
@@ -323,7 +327,7 @@ class Desk:
         LOGGER.error("commit failed: %s", error, exc_info=None if isinstance(error, Unavailable) else error)
         for one in batch:
             refused = Refused("storage_unavailable", retry_after=2.0) if isinstance(error, Unavailable) else Refused("bug")
-            _tell(one.reply, one.id, refused)
+            _answer(one, refused)
 
     async def _reload(self, settled: int) -> None:
         """The log is the truth: forget the state and read it again, however long that takes. Who comes meanwhile is refused; what
@@ -363,6 +367,7 @@ class Desk:
         if not all(heard) or [row[0] for row in following] != list(expected) or _renames(following):
             return False
         if following:
+            metrics.BUS.observe(max(0, self.now() - following[-1][1]) / 1000)
             _tell(self.on_touched, self._apply(following))
         return True
 
@@ -384,6 +389,7 @@ class Desk:
         if renamed:
             names = await self.writer.do(self.log.names, self.id, renamed)
             self.names.update({person: names.get(person, "") for person in renamed})
+        metrics.GAPS.inc(len(rows))
         _tell(self.on_touched, self._apply(rows))
 
     def _apply(self, rows: Sequence[Row]) -> list[str]:
@@ -410,6 +416,11 @@ class Desk:
 
 def _clock() -> int:
     return int(time.time() * 1000)
+
+
+def _answer(one: Waiting, answer: Answer) -> None:
+    metrics.command(one.name, answer.code if isinstance(answer, Refused) else "done")
+    _tell(one.reply, one.id, answer)
 
 
 def _tell(listener: Callable[..., None], *said: object) -> None:

@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from frontend.render import LANGUAGES, wording
 from live.fanout import SCOPE_KEY, AsgiLink, FanoutProtocol
+from live.logs import REQUEST, request_id
 from live.site import Site, cookie_header
 from live.wire import OVERLOADED, Connection
 from rooms.command import Refused
@@ -19,6 +20,7 @@ UNKNOWN_EVENT, OTHER_ORIGIN = 4500, 4501
 async def serve(socket: WebSocket) -> None:
     """Accept, then hand every text message to the connection; a refusal to connect is a close code, so that browsers see it."""
     site: Site = socket.app.state.site
+    REQUEST.set(request_id(socket.headers.get("x-request-id")))
     if not same_origin(socket):
         await refuse(socket, OTHER_ORIGIN, "other origin")
         return

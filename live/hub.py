@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from live import metrics
 from live.desk import Desk
 from live.fanout import Frame, Group, Link, Way
 from live.presence import LocalPresence, Presence
@@ -70,7 +71,7 @@ class Channel:
 class Watcher:
     """One connection and what it watches. `stale`: channel → the seq after which it has missed things."""
 
-    __slots__ = ("channels", "episode", "link", "person", "stale", "token")
+    __slots__ = ("behind_since", "channels", "episode", "link", "person", "stale", "token")
 
     def __init__(self, link: Link, person: str) -> None:
         self.link, self.person = link, person
@@ -78,6 +79,7 @@ class Watcher:
         self.channels: dict[str, Audience] = {}
         self.stale: dict[str, int] = {}
         self.episode = 0
+        self.behind_since = 0.0
 
 
 class Hub:
@@ -97,7 +99,7 @@ class Hub:
         self.watchers: dict[Link, Watcher] = {}
         self._dirty: set[str] = set()
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
-        self._flushed_at = 0.0
+        self._flushed_at = self._dirty_since = 0.0
         self._fragments: dict[tuple[str, str, str], dict[str, tuple[int, bytes]]] = {}
         self._present: dict[str, int] = {}
         self._presence: dict[str, int] = {}
@@ -123,6 +125,7 @@ class Hub:
         """The connection is gone."""
         for name in list(watcher.channels):
             self._leave(watcher, name)
+        self._caught_up(watcher)
         self.watchers.pop(watcher.link, None)
 
     def reset(self) -> None:
@@ -241,6 +244,9 @@ class Hub:
         if len(watcher.stale) == 1:
             watcher.episode += 1
             loop = asyncio.get_running_loop()
+            if not watcher.behind_since:
+                watcher.behind_since = loop.time()
+                metrics.BEHIND.inc()
             loop.call_later(self.desk.settings.slow_seconds, self._too_slow, watcher, watcher.episode)
         link.on_drained = lambda: self.desk.settled(lambda: self._drained(watcher))
 
@@ -251,6 +257,14 @@ class Hub:
                 watcher.stale[name] = since
             elif name in watcher.channels:
                 self._deliver(watcher, name, Since(self.desk.epoch, since))
+        if not watcher.stale:
+            self._caught_up(watcher)
+
+    def _caught_up(self, watcher: Watcher) -> None:
+        if watcher.behind_since:
+            metrics.BEHIND.dec()
+            metrics.STALE.observe(asyncio.get_running_loop().time() - watcher.behind_since)
+            watcher.behind_since = 0.0
 
     def _deliver(self, watcher: Watcher, name: str, since: Since | None) -> None:
         """Write what is current, and from now on what changes; who falls behind on it is noted as stale since now."""
@@ -270,6 +284,8 @@ class Hub:
 
     def touched(self, keys: Iterable[str]) -> None:
         """These documents have changed: they are flushed at once, or when the last flush is long enough ago."""
+        if not self._dirty:
+            self._dirty_since = asyncio.get_running_loop().time()
         self._dirty.update(keys)
         if "rights" in self._dirty:
             self._check_rights()
@@ -306,6 +322,7 @@ class Hub:
                 else:
                     channel.shown.discard(key)
             channel.flushed = self.desk.event.seq
+        metrics.FANOUT.observe(asyncio.get_running_loop().time() - self._dirty_since)
         if any(key.startswith("person/") for key in dirty):
             self._presence_soon()
 

@@ -350,7 +350,7 @@ class _translated:
         if self.log is not None:
             self.log._abandon()
         if isinstance(error, DBAPIError | PoolTimeout) or (self.log is not None and isinstance(error, self.log._driver_error)):
-            raise Unavailable(str(error)) from error
+            raise Unavailable(str(error).partition("\n")[0]) from error  # the first line: what follows quotes the values
 
 
 def _engine(url: URL, lock_seconds: float) -> Engine:
@@ -359,8 +359,9 @@ def _engine(url: URL, lock_seconds: float) -> Engine:
         wait = f"-c lock_timeout={int(lock_seconds * 1000)} -c idle_in_transaction_session_timeout={int(lock_seconds * 600)}"
         timeouts = {"connect_timeout": max(2, int(lock_seconds)), "options": wait}
         # Pre-ping: a connection that a restart of the database has cut is replaced before it is used.
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=2, pool_pre_ping=True, connect_args=timeouts)
-    engine = sa.create_engine(url, pool_size=2)
+        url = url.set(drivername="postgresql+psycopg")
+        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, hide_parameters=True, connect_args=timeouts)
+    engine = sa.create_engine(url, pool_size=2, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:

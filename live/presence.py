@@ -25,6 +25,9 @@ class Presence(Protocol):
     shared: bool
     """Whether the counts may change without a change here."""
 
+    async def reachable(self) -> bool:
+        """Whether the other processes can be reached."""
+
     async def count(self, slug: str, here: Mapping[str, str], now: int) -> Counts:
         """How many people each place has, given who is connected to this process (person → place) at the shared time `now` in
         ms. Never raises: who cannot reach the others counts what is here."""
@@ -34,6 +37,10 @@ class LocalPresence:
     """One process: who is here is all there are."""
 
     shared = False
+
+    async def reachable(self) -> bool:
+        """See `Presence`: there are none."""
+        return True
 
     async def count(self, slug: str, here: Mapping[str, str], now: int) -> Counts:
         """See `Presence`."""
@@ -50,6 +57,15 @@ class RedisPresence:
         self._client, self._prefix = client, f"plenum:{installation}:present"
         self._told: dict[str, dict[str, str]] = {}
         self._refreshed: dict[str, int] = {}
+
+    async def reachable(self) -> bool:
+        """See `Presence`."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._client.ping()
+        except (RedisError, OSError):
+            return False
+        return True
 
     async def count(self, slug: str, here: Mapping[str, str], now: int) -> Counts:
         """See `Presence`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -41,6 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
+    metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""
+    metrics_directory: Annotated[str, "Where processes on one port add up what they count. `plenum serve` chooses one"] = ""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], "Least important lines that are written"] = "info"
+    log_format: Annotated[Literal["auto", "json", "text"], "How they are written. `auto`: as text on a terminal"] = "auto"
     drain_seconds: Annotated[float, "How long a stopping server lets its clients leave"] = 10.0
 
 
@@ -80,3 +84,5 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
 def export(settings: Settings) -> None:
     """Hand the settings down to processes that this one starts."""
     os.environ.update({variable(name): str(getattr(settings, name)) for name in Settings.__struct_fields__})
+    if settings.metrics_directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_directory

@@ -46,6 +46,17 @@ class Site:
                 hub = self.hubs[slug] = Hub(desk, self._render(slug), lambda lang: self.entrance(desk), self.presence)
         return hub
 
+    async def missing(self) -> list[str]:
+        """The engines that do not answer: "database", "redis"."""
+        wrong = []
+        try:
+            await self.desks.slugs()
+        except Unavailable:
+            wrong.append("database")
+        if not await self.presence.reachable():
+            wrong.append("redis")
+        return wrong
+
     async def find(self, slug: str) -> Desk:
         """The event's desk. Refuses `unknown_event`, `storage_unavailable`."""
         try:

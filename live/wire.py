@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import msgspec
 
+from live import metrics
 from live.desk import Answer, Done
 from live.fanout import Frame, Link
 from live.hub import Hub, Since, Watcher
 from live.identity import valid_id
 from live.limits import Limits
-from moderation.roles import actor, check_channel
+from moderation.capabilities import COMMANDS
+from moderation.event import Event
+from moderation.roles import STAFF, actor, check_channel
 from rooms.command import Refused
 
 MALFORMED, OVERLOADED = 4502, 4002
@@ -71,6 +74,7 @@ class Connection:
         "link",
         "malformed",
         "person",
+        "role",
         "unanswered",
         "watcher",
         "wording",
@@ -83,6 +87,7 @@ class Connection:
         self.limits, self.wording, self.languages = limits, wording, languages
         self.watcher = Watcher(link, person)
         self.lang = languages[0]
+        self.role = ""
         self.gone = False
         self.unanswered = 0
         self.malformed = 0
@@ -107,6 +112,7 @@ class Connection:
     def closed(self) -> None:
         """The client is gone; what it sent is still decided."""
         self.gone = True
+        self._count("")
         self.hub.leave(self.watcher)
 
     def _do(self, frame: Do) -> None:
@@ -117,6 +123,7 @@ class Connection:
                 raise Refused("too_many", retry_after=1.0)
             self.limits.command(self.hub.desk.event, self.person, self.address, frame.name, asyncio.get_running_loop().time())
         except Refused as refused:
+            metrics.command(frame.name if frame.name in COMMANDS else "unknown", refused.code)
             self._write(refusal(frame.id, refused, self.lang, self.wording))
             return
         self.unanswered += 1
@@ -145,8 +152,17 @@ class Connection:
             name: Since(since.epoch, since.seq) if since.epoch is not None and since.seq is not None else None
             for name, since in frame.channels.items()
         }
+        self._count(counted_as(event, self.person, frame.channels))
         self.watcher.token = frame.token
         self.hub.watch(self.watcher, wanted, self.lang, frame.form)
+
+    def _count(self, role: str) -> None:
+        """This connection counts as one of this role from now on; none: as gone."""
+        if self.role:
+            metrics.CONNECTIONS.labels(self.role).dec()
+        self.role = role
+        if role:
+            metrics.CONNECTIONS.labels(role).inc()
 
     def _malformed(self, text: str) -> None:
         self.malformed += 1
@@ -161,6 +177,16 @@ class Connection:
 
     def _write(self, frame: dict[str, object]) -> None:
         self.link.write(Frame(_JSON.encode(frame)))
+
+
+def counted_as(event: Event, person: str, channels: Collection[str]) -> str:
+    """What a connection is for: a screen, a member of staff by their first role, or somebody in the hall or at home."""
+    if any(name.startswith("output/") for name in channels):
+        return "output"
+    if "stage" in channels:
+        return "stage"
+    who = actor(event, person)
+    return next((role for role in STAFF if role in who.roles), event.attendance.place(person))
 
 
 def done(id: str, answer: Done) -> bytes:

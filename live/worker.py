@@ -11,6 +11,7 @@ import signal
 
 import msgspec
 
+from live import logs
 from live.app import open_bus, open_log
 from live.desks import Desks
 from live.settings import Settings
@@ -18,6 +19,7 @@ from live.settings import Settings
 
 def run(given: argparse.Namespace, settings: Settings) -> int:
     """The command; until SIGTERM or SIGINT."""
+    logs.configure(settings)
     asyncio.run(work(settings))
     return 0
 

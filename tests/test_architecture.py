@@ -32,6 +32,7 @@ HOMES = {
     "alembic": ["live/log.py", "live/people.py", "live/migrations/*"],
     "babel": ["frontend/*"],
     "jinja2": ["frontend/*"],
+    "prometheus_client": ["live/metrics.py"],
     "redis": ["live/bus*", "live/presence.py"],
     "sqlalchemy": ["live/log.py", "live/people.py", "live/migrations/*"],
     "sqlite3": ["live/log.py", "live/people.py"],
