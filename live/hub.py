@@ -29,7 +29,11 @@ Render = Callable[[str, str, str, documents.Data], str]
 TOO_SLOW, RIGHTS, COME_BACK = 4001, 4003, 1012
 RESUMED = 64
 """Answers to "since" kept between two flushes: after a restart thousands come back having seen the same."""
+WORKING_SECONDS = 15.0
+"""So long it is believed that somebody is at work on something; a page says it again after half of it."""
 _JSON = msgspec.json.Encoder()
+_PACK = msgspec.msgpack.Encoder()
+_WORK = msgspec.msgpack.Decoder(tuple[str, str, int, bool])
 _FIRST = {"output": 0, "stage": 1, "hall": 2, "moderation": 3, "me": 4, "public": 5}
 """The order of a flush: what is on air and those who work before the crowd."""
 _COUNTED = ("public", "stage", "moderation")
@@ -106,6 +110,8 @@ class Hub:
         self._rotate_at: asyncio.TimerHandle | None = None
         self._presence_at: asyncio.TimerHandle | None = None
         self._counting: asyncio.Task[None] | None = None
+        self._working: dict[int, dict[str, asyncio.TimerHandle]] = {}
+        desk.bus.listen("working", self._hear_work)
         self._epoch = desk.epoch
         desk.on_touched = self.touched
         desk.on_reset = self.reset
@@ -122,7 +128,10 @@ class Hub:
             self._join(watcher, name, since, lang, form)
 
     def leave(self, watcher: Watcher) -> None:
-        """The connection is gone."""
+        """The connection is gone; what this person was at work on is free, unless another page of theirs says so again."""
+        if "moderation" in watcher.channels:
+            for number in [number for number, people in self._working.items() if watcher.person in people]:
+                self.working(watcher.person, number, on=False)
         for name in list(watcher.channels):
             self._leave(watcher, name)
         self._caught_up(watcher)
@@ -198,6 +207,9 @@ class Hub:
                 audience.resumed[since.seq] = frames
         if audience.channel.kind in _COUNTED and self._presence:
             frames = [*frames, self._counts(audience.channel, {"event": self._presence})]
+        if audience.channel.kind == "moderation" and self._working:
+            counts = {number: len(people) for number, people in self._working.items()}
+            frames = [*frames, self._counts(audience.channel, self._work(counts))]
         return frames
 
     def _known(self, since: Since) -> bool:
@@ -419,6 +431,45 @@ class Hub:
         self._rotate_at = None
         self.touched(["entrance"])
         self._rotate()
+
+    # Who is at work on what, so that two moderators do not do the same: told, not logged, and forgotten when it is not said again.
+
+    def working(self, person: str, number: int, *, on: bool) -> None:
+        """A member of staff is at work on a contribution, or no more; everybody at a console sees it, in every process."""
+        if number in self.desk.event.contributions.items:
+            self._note_work(person, number, on=on)
+            self.desk.bus.announce("working", _PACK.encode((self.desk.slug, person, number, on)))
+
+    def _hear_work(self, data: bytes) -> None:
+        slug, person, number, on = _WORK.decode(data)
+        if slug == self.desk.slug:
+            self._note_work(person, number, on=on)
+
+    def _note_work(self, person: str, number: int, *, on: bool) -> None:
+        people = self._working.setdefault(number, {})
+        before = len(people)
+        if timer := people.pop(person, None):
+            timer.cancel()
+        if on:
+            forget = asyncio.get_running_loop().call_later(WORKING_SECONDS, self._forget_work, person, number)
+            people[person] = forget
+        if not people:
+            del self._working[number]
+        if len(people) != before:
+            self._tell_work({number: len(people)})
+
+    def _forget_work(self, person: str, number: int) -> None:
+        self._note_work(person, number, on=False)
+
+    def _tell_work(self, counts: dict[int, int]) -> None:
+        channel = self.channels.get("moderation")
+        if channel is not None:
+            frame = self._counts(channel, self._work(counts))
+            for audience in channel.audiences.values():
+                audience.group.send(frame)
+
+    def _work(self, counts: dict[int, int]) -> dict[str, dict[str, int]]:
+        return {f"contribution/{number}": {"working": count} for number, count in counts.items()}
 
     # Presence: counted, not logged.
 

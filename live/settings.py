@@ -16,6 +16,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[str, "Redis that tells several processes of each other's commits. Empty: none is needed"] = ""
     data: Annotated[str, "Directory of everything that is stored"] = "data"
     public_url: Annotated[str, "Address under which people reach the server, for QR codes and links. Empty: as browsers say"] = ""
+    imprint_url: Annotated[str, "Address of the imprint (DDG § 5), in the foot of every page"] = ""
+    privacy_url: Annotated[str, "Address of the privacy notice (GDPR Art. 13), in the foot of every page"] = ""
+    accessibility_url: Annotated[str, "Address of the accessibility statement (BGG § 12b), in the foot of every page"] = ""
     secure_cookies: Annotated[bool, "Set cookies for https only. Switch on behind TLS"] = False
     trusted_proxies: Annotated[str, "Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated"] = "127.0.0.1"
     batch_limit: Annotated[int, "Most commands in one commit; 1 switches group commit off"] = 1000
@@ -52,6 +55,9 @@ MAY_BE_ZERO = frozenset({"flush_seconds", "presence_seconds", "drain_seconds", "
 """At once, or none at all. Any other number of zero would stop everything or keep a core busy."""
 
 
+_WEB = ("https://", "http://", "/")
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return name.upper() if name in ("database_url", "redis_url") else f"PLENUM_{name.upper()}"
@@ -76,6 +82,8 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
             number = msgspec.structs.asdict(msgspec.convert({name: value}, Settings, strict=False))[name]
         except msgspec.ValidationError as error:
             raise msgspec.ValidationError(f"{variable(name)}: {error}") from error
+        if name.endswith("_url") and name not in ("database_url", "redis_url") and number and not number.startswith(_WEB):
+            raise msgspec.ValidationError(f"{variable(name)}: must begin with https://, http:// or /, not {value}")
         if type(number) in (int, float) and not (number > 0 or (number == 0 and name in MAY_BE_ZERO)):
             raise msgspec.ValidationError(f"{variable(name)}: must be more than 0, not {value}")
     return msgspec.convert(values, Settings, strict=False)

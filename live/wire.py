@@ -40,6 +40,13 @@ class Open(msgspec.Struct, tag_field="t", tag="open", forbid_unknown_fields=True
     token: str | None = None
 
 
+class Working(msgspec.Struct, tag_field="t", tag="working", forbid_unknown_fields=True):
+    """This member of staff is at work on a contribution, or no more; to be said again while it lasts."""
+
+    contribution: int
+    on: bool = True
+
+
 class Do(msgspec.Struct, tag_field="t", tag="do", forbid_unknown_fields=True):
     """One command."""
 
@@ -54,7 +61,7 @@ class Identified(msgspec.Struct):
     id: str | None = None
 
 
-_FRAMES = msgspec.json.Decoder(Open | Do)
+_FRAMES = msgspec.json.Decoder(Open | Do | Working)
 _JSON = msgspec.json.Encoder()
 _IDENTIFIED = msgspec.json.Decoder(Identified)
 NOISE = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
@@ -106,6 +113,8 @@ class Connection:
             return
         if isinstance(frame, Do):
             self._do(frame)
+        elif isinstance(frame, Working):
+            self._working(frame)
         else:
             self.hub.desk.settled(lambda: self._open(frame))
 
@@ -128,6 +137,16 @@ class Connection:
             return
         self.unanswered += 1
         self.hub.desk.submit(self.person, frame.id, frame.name, frame.args, self._reply)
+
+    def _working(self, frame: Working) -> None:
+        try:
+            self.limits.opening(self.person, asyncio.get_running_loop().time())
+            if "moderation" not in self.watcher.channels:
+                raise Refused("forbidden")
+        except Refused as refused:
+            self._write(refusal(None, refused, self.lang, self.wording))
+            return
+        self.hub.working(self.person, frame.contribution, on=frame.on)
 
     def _reply(self, id: str, answer: Answer) -> None:
         self.unanswered -= 1

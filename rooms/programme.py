@@ -58,8 +58,8 @@ class Scheduled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase: Phase
 
 
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
-"""A part of an address that can be read out on the telephone."""
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+"""A part of an address that needs no escaping."""
 
 
 class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
 import signal
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,10 +160,10 @@ async def test_the_lines_say_what_happened_and_nothing_about_anybody(serve: Call
 
 
 def test_the_control_an_ordinary_formatter_writes_what_the_error_quotes() -> None:
-    try:
-        int("Wilhelmine Vertraulich")
-    except ValueError:
-        given = {"msg": "bug", "exc_info": sys.exc_info()}
+    error = ValueError("Wilhelmine Vertraulich")
+    with contextlib.suppress(ValueError):
+        raise error  # so that it has a place where it was raised
+    given = {"msg": "bug", "exc_info": (type(error), error, error.__traceback__)}
     ours, ordinary = (formatter.format(logging.makeLogRecord(given)) for formatter in (Json(), logging.Formatter()))
     assert "Wilhelmine" not in ours
     assert "Wilhelmine" in ordinary

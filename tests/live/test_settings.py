@@ -21,7 +21,8 @@ def test_without_an_environment_everything_has_a_default() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_setting_is_read_from_its_variable(name: str) -> None:
     default = getattr(Settings(), name)
-    words = {"log_level": "error", "log_format": "json"}
+    words = dict.fromkeys(("public_url", "imprint_url", "privacy_url", "accessibility_url"), "https://stadt.example/x")
+    words |= {"log_level": "error", "log_format": "json"}
     number = isinstance(default, int | float)
     other: Any = not default if isinstance(default, bool) else default + 1 if number else words.get(name, "something")
     read = load({variable(name): str(other)})
@@ -100,6 +101,13 @@ def test_a_zero_that_means_at_once_is_taken() -> None:
 def test_what_is_wrong_names_the_variable_that_the_operator_has_set() -> None:
     with pytest.raises(msgspec.ValidationError, match="PLENUM_BATCH_LIMIT"):
         load({"PLENUM_BATCH_LIMIT": "many"})
+
+
+@pytest.mark.parametrize("value", ["javascript:alert(1)", "stadt.example", " https://stadt.example"])
+def test_an_address_that_is_none_is_refused_by_name(value: str) -> None:
+    for name in ("public_url", "imprint_url", "privacy_url", "accessibility_url"):
+        with pytest.raises(msgspec.ValidationError, match=f"(?i){name}"):
+            load({variable(name): value})
 
 
 def test_settings_do_not_change() -> None:
