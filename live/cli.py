@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = parser().parse_args(arguments)
     try:
-        settings = load(data=given.data, public_url=getattr(given, "url", None))
+        url = getattr(given, "url", None)
+        settings = load(data=given.data, public_url=url if isinstance(url, str) else None)
         return int(given.run(given, settings) or 0)
     except (Refused, Unavailable, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
@@ -77,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--hall", type=int, default=10, help="people in the hall (default: 10)")
     rehearse.add_argument("--home", type=int, default=40, help="people at home (default: 40)")
     rehearse.add_argument("--rate", type=float, default=5.0, help="contributions a second (default: 5)")
-    rehearse.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
+    rehearse.add_argument("--url", action="append", help="address of a server (default: http://127.0.0.1:8000); may be given again")
     return top
 
 
