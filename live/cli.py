@@ -144,5 +144,8 @@ async def make_link(given: argparse.Namespace, settings: Settings, desks: Desks)
         print("revoked")
         return 0
     base = settings.public_url.rstrip("/") or "http://127.0.0.1:8000"
-    print(base + await link(desks, given.slug, given.role, given.name, given.hours))
+    path = await link(desks, given.slug, given.role, given.name, given.hours)
+    print(base + path)
+    if given.role == "overlay":
+        print(f"{base}{path}/loader.html  (a file for OBS or vMix that waits for the server)")
     return 0
