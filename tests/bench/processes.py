@@ -22,13 +22,10 @@ from typing import Any
 
 import uvloop
 
-from live.admin import configure, send
-from live.app import open_log
 from live.client import Client, percentile
-from live.desks import Desks
 from live.settings import Settings
 from tests.bench.cases import CACHE, HERE, Case, Served, command, product
-from tests.bench.evening import OPEN_HANDED, PROGRAMME, SLUG, TEXT, Row, Voice, cpu_seconds, shown, supports, target
+from tests.bench.evening import OPEN_HANDED, SLUG, Row, Voice, cpu_seconds, prepare, shown, supports, target
 from tests.bench.load import DELIVERIES, Load
 from tests.flow.server import Server
 from tests.live.engines import Postgres, RedisServer
@@ -54,7 +51,7 @@ class Town:
         settings = {**OPEN_HANDED, "database_url": postgres.url, "log_level": "warning", **self.settings}
         if self.bus:
             settings["redis_url"] = redis.url
-        asyncio.run(prepared(postgres.url))
+        asyncio.run(prepare(Settings(database_url=postgres.url)))
         for number in range(self.processes):
             server = Server(folder / str(number), settings)
             server.start()
@@ -64,17 +61,6 @@ class Town:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
-
-
-async def prepared(url: str, contributions: int = 50) -> None:
-    """An event with so many public contributions."""
-    settings = Settings(database_url=url)
-    log = open_log(settings)
-    async with Desks(log, settings) as desks:
-        await configure(desks, PROGRAMME, "live")
-        texts = [{"kind": "idea", "text": f"{number}: {TEXT}"} for number in range(contributions)]
-        await asyncio.gather(*(send(desks, SLUG, "contribution.submit", text) for text in texts))
-    log.close()
 
 
 def play(run: Any) -> Any:
