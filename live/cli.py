@@ -1,4 +1,4 @@
-"""The command line: `plenum serve`, `plenum event`, `plenum link`, `plenum rehearse`."""
+"""The command line: serving an evening, making events and links, rehearsing; migrating the database."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import msgspec
 
 from live import rehearsal, server
 from live.admin import configure, exported, link, send
-from live.app import open_log
+from live.app import log_of, open_log
 from live.desks import Desks
 from live.log import Unavailable
+from live.migrations import Mismatch
 from live.settings import Settings, load
 from rooms.command import Refused
 from rooms.programme import PHASES, Programme
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(data=given.data, public_url=getattr(given, "url", None))
         return int(given.run(given, settings) or 0)
-    except (Refused, Unavailable, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
+    except (Refused, Unavailable, Mismatch, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
         print(f"plenum: {problem}{detail}", file=sys.stderr)
         return 1
@@ -69,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     link.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
     link.add_argument("--revoke", action="store_true", help="take the role's links, or the overlay's address, back instead")
 
+    _command(commands, "migrate", migrate, "bring the database's tables up to this release")
+
     rehearse = _command(commands, "rehearse", rehearsal.run, "play contributions from a file by simulated people")
     rehearse.add_argument("slug")
     rehearse.add_argument("file", type=Path)
@@ -85,6 +88,17 @@ def _command(parent: Any, name: str, run: Callable[..., Any], text: str) -> argp
     # Accepted before and after the command; SUPPRESS keeps the later default from overruling an earlier word.
     command.add_argument("--data", default=argparse.SUPPRESS, help="directory of everything that is stored (default: data)")
     return command
+
+
+def migrate(given: argparse.Namespace, settings: Settings) -> int:
+    """`plenum migrate`."""
+    log = log_of(settings)
+    try:
+        before, after = log.migrate()
+    finally:
+        log.close()
+    print(f"the schema was {before or 'not there'} and is {after}" if before != after else f"the schema is {after}: nothing to do")
+    return 0
 
 
 def _with_desks(run: OnDesks) -> Callable[[argparse.Namespace, Settings], int]:

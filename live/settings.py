@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -42,6 +43,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
     drain_seconds: Annotated[float, "How long a stopping server lets its clients leave"] = 10.0
+
+    @property
+    def database(self) -> str:
+        """Where the log is."""
+        return self.database_url or f"sqlite:///{Path(self.data) / 'plenum.sqlite3'}"
 
 
 def variable(name: str) -> str:

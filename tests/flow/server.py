@@ -19,7 +19,7 @@ import msgspec
 from live import admin
 from live.app import open_log
 from live.desks import Desks
-from live.settings import Settings
+from live.settings import Settings, load, variable
 from rooms.programme import Programme
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,8 +64,9 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = data / "server.log"
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PLENUM_") and name != "DATABASE_URL"}
-        self.environment = clean | {f"PLENUM_{name.upper()}": str(value) for name, value in (settings or {}).items()}
+        ours = {variable(name) for name in Settings.__struct_fields__}
+        clean = {name: value for name, value in os.environ.items() if name not in ours}
+        self.environment = clean | {variable(name): str(value) for name, value in (settings or {}).items()}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -141,7 +142,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _desks(self):  # type: ignore[no-untyped-def]
-        settings = Settings(data=str(self.data))
+        settings = load(self.environment, data=str(self.data))
         log = open_log(settings)
         try:
             async with Desks(log, settings) as desks:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.live.engines import Postgres, RedisServer
+
+NewDatabase = Callable[[str], str]
+"""sqlite or postgresql → the address of an empty database."""
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +31,26 @@ def redis() -> Iterator[RedisServer]:
     engine.start()
     yield engine
     engine.stop()
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
+    """Makes databases with nothing in them."""
+
+    def made(engine: str) -> str:
+        name = f"d{uuid.uuid4().hex[:12]}"
+        if engine == "sqlite":
+            return f"sqlite:///{tmp_path / name}.sqlite3"
+        postgres: Postgres = request.getfixturevalue("postgres")
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return postgres.url.replace("/postgres", f"/{name}")
+
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, new_database: NewDatabase) -> str:
+    """The address of an empty database; once with each engine."""
+    engine: str = request.param
+    return new_database(engine)
