@@ -15,9 +15,11 @@ import msgspec
 from live import rehearsal, server
 from live.admin import configure, exported, link, send
 from live.app import log_of, open_log
+from live.backup import Impossible, backup, verified
 from live.desks import Desks
 from live.log import Unavailable
 from live.migrations import Mismatch
+from live.restore import restore
 from live.settings import Settings, load
 from rooms.command import Refused
 from rooms.programme import PHASES, Programme
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load(data=given.data, public_url=getattr(given, "url", None))
         return int(given.run(given, settings) or 0)
-    except (Refused, Unavailable, Mismatch, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
+    except (Refused, Unavailable, Mismatch, Impossible, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
         print(f"plenum: {problem}{detail}", file=sys.stderr)
         return 1
@@ -72,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
 
     _command(commands, "migrate", migrate, "bring the database's tables up to this release")
 
+    saving = _command(commands, "backup", write_backup, "write everything that is stored into a file; a server may run meanwhile")
+    saving.add_argument("file", type=Path)
+    restoring = _command(commands, "restore", read_backup, "put a backup into an empty database")
+    restoring.add_argument("file", type=Path)
+    restoring.add_argument("--replace", action="store_true", help="delete all that the database holds first")
+
     rehearse = _command(commands, "rehearse", rehearsal.run, "play contributions from a file by simulated people")
     rehearse.add_argument("slug")
     rehearse.add_argument("file", type=Path)
@@ -98,6 +106,30 @@ def migrate(given: argparse.Namespace, settings: Settings) -> int:
     finally:
         log.close()
     print(f"the schema was {before or 'not there'} and is {after}" if before != after else f"the schema is {after}: nothing to do")
+    return 0
+
+
+def write_backup(given: argparse.Namespace, settings: Settings) -> int:
+    """`plenum backup FILE`."""
+    log = log_of(settings)
+    try:
+        made = backup(log, given.file)
+    finally:
+        log.close()
+    print(f"{given.file}: {made.rows('events')} events with {made.rows('log')} log rows. It holds personal data and secrets")
+    return 0
+
+
+def read_backup(given: argparse.Namespace, settings: Settings) -> int:
+    """`plenum restore FILE`."""
+    with given.file.open("rb") as file:
+        verified(file)  # before anything is made
+    log = log_of(settings)
+    try:
+        made = restore(log, given.file, replace=given.replace)
+    finally:
+        log.close()
+    print(f"restored {made.rows('events')} events with {made.rows('log')} log rows, as they were on {made.made_at}")
     return 0
 
 

@@ -33,7 +33,7 @@ HOMES = {
     "babel": ["frontend/*"],
     "jinja2": ["frontend/*"],
     "redis": ["live/bus*"],
-    "sqlalchemy": ["live/log.py", "live/people.py", "live/migrations/*"],
+    "sqlalchemy": ["live/log.py", "live/people.py", "live/migrations/*", "live/backup.py", "live/restore.py", "live/check.py"],
     "sqlite3": ["live/log.py", "live/people.py"],
     "starlette": ["live/*", "frontend/*"],
     "uvicorn": ["live/*"],

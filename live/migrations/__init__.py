@@ -41,14 +41,18 @@ def head() -> str:
     return newest
 
 
+def known() -> set[str]:
+    """Every revision up to `head`."""
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
 def revision(connection: Connection) -> str | None:
     """The database's revision; None if Plenum's tables are not there yet. Raises Mismatch if it is newer than this release, or
     somebody else's."""
     named = MigrationContext.configure(connection).get_current_heads()
     if not named:
         return _unnamed(connection)
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if len(named) > 1 or named[0] not in known:
+    if len(named) > 1 or named[0] not in known():
         raise Mismatch(
             f"the database is newer than this program: its schema is {', '.join(named)}, this program knows those up to {head()}. "
             "Start the release that has migrated it, or a newer one"
@@ -98,6 +102,12 @@ def upgrade(connection: Connection, to: str) -> None:
     command.upgrade(config, to)
 
 
+def is_locked(error: DBAPIError) -> bool:
+    """SQLITE_BUSY; in PostgreSQL lock_not_available and deadlock_detected."""
+    busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    return busy or getattr(error.orig, "sqlstate", None) in ("55P03", "40P01")
+
+
 def _unnamed(connection: Connection) -> str | None:
     there = FIRST_TABLES & set(sa.inspect(connection).get_table_names())
     if there and there != FIRST_TABLES:
@@ -113,15 +123,9 @@ def _patiently(work: Callable[[], T]) -> T:
         try:
             return work()
         except DBAPIError as error:
-            if not _is_locked(error) or time.monotonic() > deadline:
+            if not is_locked(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)  # some locks of SQLite are refused at once
-
-
-def _is_locked(error: DBAPIError) -> bool:
-    """SQLITE_BUSY; in PostgreSQL lock_not_available and deadlock_detected."""
-    busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
-    return busy or getattr(error.orig, "sqlstate", None) in ("55P03", "40P01")
 
 
 def _scripts() -> ScriptDirectory:

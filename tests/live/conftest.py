@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.live.engines import Postgres, RedisServer
+from tests.live.release import next_release_of
 
 NewDatabase = Callable[[str], str]
 """sqlite or postgresql → the address of an empty database."""
@@ -54,3 +55,15 @@ def database(request: pytest.FixtureRequest, new_database: NewDatabase) -> str:
     """The address of an empty database; once with each engine."""
     engine: str = request.param
     return new_database(engine)
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """When it is called the program becomes of a release with one more revision, which adds a column; returns that revision."""
+    return lambda: next_release_of(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def next_release(release: Callable[[], str]) -> str:
+    """The program is of that release; its revision."""
+    return release()

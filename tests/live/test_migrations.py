@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import io
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,38 +16,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy.engine import Connection
 
 from live import cli, migrations
 from live.log import METADATA, Log, Unavailable
 from live.migrations import FIRST, Mismatch
 from tests.flow.evening import Evening, Person
 from tests.flow.server import ROOT, Server
-
-END = ";\n\n"
-RELEASES = Path(__file__).parent / "releases"
-ADDED = """
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "9001", "0001"
-
-
-def upgrade():
-    op.add_column("people", sa.Column("pronoun", sa.Text, nullable=False, server_default="?"))
-"""
-ROWS: dict[str, list[tuple[Any, ...]]] = {
-    "events": [(3, "abend", "geheim", "a1b2c3d4", 2, 1_597_939_200_000)],
-    "log": [
-        (3, 1, 1_597_939_200_001, "system", "c-1", b'[{"c":"configured"}]', b"{}"),
-        (3, 2, 1_597_939_200_002, "anna", "c-2", '[{"c":"submitted","text":"Bänke & \'Bäume\'"}]'.encode(), b'{"contribution":1}'),
-    ],
-    "snapshots": [(3, 1, "shape", bytes(range(256)))],
-    "people": [(3, "anna", "Anna Şahin")],
-    "keys": [("person", "schlüssel")],
-}
-"""What the first release left behind."""
+from tests.live.release import ADDED, RELEASES, ROWS, as_at_first, first_release, leave_behind, revised
 
 
 @pytest.fixture
@@ -59,41 +32,20 @@ def log(database: str) -> Iterator[Log]:
     log.close()
 
 
-@pytest.fixture
-def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """See `next_release`, when it is called."""
-    return lambda: released(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def next_release(release: Callable[[], str]) -> str:
-    """From now on the program is of a release with one more revision, which adds a column; returns that revision."""
-    return release()
-
-
-def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """See `next_release`."""
-    folder, last = tmp_path / "migrations", migrations.head()
-    shutil.copytree(migrations.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(migrations, "FOLDER", folder)
-    revised(ADDED.replace('"0001"', f'"{last}"'))
-    return "9001"
-
-
-def revised(source: str) -> None:
-    """This is what the next release's revision does."""
-    (migrations.FOLDER / "versions" / "9001_added.py").write_text(source)
-
-
 def revision(log: Log) -> str | None:
     with log.engine.connect() as connection:
         return migrations.revision(connection)
 
 
-def schema(log: Log) -> dict[str, Any]:
+def schema(log: Log) -> dict[str, list[str]]:
     """Everything that the engine itself says about our tables."""
     if log.engine.dialect.name == "sqlite":
-        queries = ["SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'"]
+        ours = "WHERE t.schema = 'main' AND t.name NOT IN ('alembic_version', 'sqlite_schema')"
+        indexes = "pragma_table_list AS t, pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c"
+        queries = [
+            f"SELECT t.name, t.wr, t.strict, x.* FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS x {ours}",
+            f"SELECT t.name, i.'unique', i.origin, c.* FROM {indexes} {ours}",
+        ]
     else:
         ours = "NOT IN ('alembic_version', 'alembic_version_pkc') ORDER BY 1, 2"
         queries = [
@@ -104,22 +56,7 @@ def schema(log: Log) -> dict[str, Any]:
             f"WHERE connamespace = 'public'::regnamespace AND conname {ours}",
         ]
     with log.engine.connect() as connection:
-        return {query: sorted(map(tuple, connection.exec_driver_sql(query))) for query in queries}
-
-
-def contents(log: Log) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows, with the columns of the first release."""
-    found = {}
-    with log.engine.connect() as connection:
-        for name, table in METADATA.tables.items():
-            found[name] = sorted(tuple(row) for row in connection.execute(sa.select(table)))
-    return found
-
-
-def fill(connection: Connection) -> None:
-    for name, rows in ROWS.items():
-        table = METADATA.tables[name]
-        connection.execute(table.insert(), [dict(zip(table.columns.keys(), row, strict=True)) for row in rows])
+        return {query: sorted(map(str, connection.exec_driver_sql(query))) for query in queries}
 
 
 def test_the_revisions_make_what_the_log_works_with(log: Log, new_database: Callable[[str], str]) -> None:
@@ -130,6 +67,7 @@ def test_the_revisions_make_what_the_log_works_with(log: Log, new_database: Call
     made = Log(new_database(log.engine.dialect.name))
     with made.engine.begin() as connection:
         METADATA.create_all(connection)
+    assert all(schema(log).values())
     assert schema(log) == schema(made)  # also what Alembic does not compare: WITHOUT ROWID, defaults, names
     made.close()
 
@@ -142,25 +80,21 @@ def test_the_control_a_difference_is_found(log: Log, next_release: str) -> None:
 
 
 def test_migrating_again_does_nothing(log: Log) -> None:
+    leave_behind(log, named=True)
     log.migrate()
-    with log.engine.begin() as connection:
-        fill(connection)
     assert log.migrate() == (migrations.head(), migrations.head())
-    assert contents(log) == ROWS
+    assert as_at_first(log) == ROWS
 
 
 def test_a_database_of_a_release_without_revisions_is_recognised(log: Log) -> None:
-    with log.engine.begin() as connection:
-        METADATA.create_all(connection)
-        fill(connection)
-        assert MigrationContext.configure(connection).get_current_heads() == ()
+    leave_behind(log, named=False)
     assert revision(log) == FIRST
 
     assert log.migrate() == (FIRST, migrations.head())
 
     with log.engine.connect() as connection:
         assert MigrationContext.configure(connection).get_current_heads() == (migrations.head(),)
-    assert contents(log) == ROWS
+    assert as_at_first(log) == ROWS
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["with its revision", "from before revisions"])
@@ -174,7 +108,7 @@ def test_what_the_first_release_left_behind_is_intact_after_all_revisions(
 
     assert log.migrate() == (FIRST, next_release)
 
-    assert contents(log) == ROWS
+    assert as_at_first(log) == ROWS
     with log.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT name, pronoun FROM people").all() == [("Anna Şahin", "?")]
     assert log.create_event("noch-einer")
@@ -244,7 +178,7 @@ def test_a_revision_that_fails_leaves_nothing(log: Log, next_release: str) -> No
         log.migrate()
 
     assert revision(log) == FIRST
-    assert contents(log) == ROWS
+    assert as_at_first(log) == ROWS
     with log.engine.connect() as connection:
         assert "half" not in sa.inspect(connection).get_table_names()
         assert "pronoun" not in [column["name"] for column in sa.inspect(connection).get_columns("people")]
@@ -300,13 +234,13 @@ def meeting(next_release: str, monkeypatch: pytest.MonkeyPatch) -> Meeting:
 @pytest.fixture
 def tries(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     """Released each time that a migration was refused a lock."""
-    tries, is_locked = threading.Semaphore(0), migrations._is_locked
+    tries, is_locked = threading.Semaphore(0), migrations.is_locked
 
     def noted(error: Any) -> bool:
         tries.release()
         return is_locked(error)
 
-    monkeypatch.setattr(migrations, "_is_locked", noted)
+    monkeypatch.setattr(migrations, "is_locked", noted)
     return tries
 
 
@@ -443,32 +377,3 @@ def test_every_command_refuses_an_older_database_and_says_what_to_do(
     assert cli.main(["migrate"]) == 0
     assert capsys.readouterr().out == "the schema was 0001 and is 9001\n"
     assert cli.main(["event", "list"]) == 0
-
-
-def leave_behind(log: Log, *, named: bool) -> None:
-    """What the first release left, from the checked-in file; without its revision, as releases before Alembic did."""
-    statements = (RELEASES / f"{FIRST}.{log.engine.dialect.name}.sql").read_text("utf-8").split(END)
-    with log.engine.begin() as connection:
-        for statement in statements:
-            if statement.strip() and (named or migrations.VERSION_TABLE not in statement):
-                connection.exec_driver_sql(statement)
-
-
-def first_release(engine: str) -> str:
-    """SQL of a database as the first release has left it: what the first revision does, its name, and rows."""
-    written = io.StringIO()
-    context = MigrationContext.configure(dialect_name=engine, opts={"as_sql": True, "output_buffer": written})
-    with Operations.context(context):
-        migrations._scripts().get_revision(FIRST).module.upgrade()
-        context.impl.create_table(context._version)
-    rows = [("alembic_version", (FIRST,)), *((name, row) for name, rows in ROWS.items() for row in rows)]
-    for table, row in rows:
-        written.write(f"INSERT INTO {table} VALUES ({', '.join(literal(value, engine) for value in row)}){END}")
-    return written.getvalue()
-
-
-def literal(value: int | str | bytes, engine: str) -> str:
-    """As the engine writes it."""
-    if isinstance(value, bytes):
-        return f"X'{value.hex()}'" if engine == "sqlite" else f"'\\x{value.hex()}'"
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
