@@ -1,4 +1,4 @@
-"""The command line: serving an evening, making events and links, rehearsing; migrating the database."""
+"""The command line: serving an evening, making events and links, rehearsing; checking, migrating, saving what is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from live import rehearsal, server
+from live import check, rehearsal, server
 from live.admin import configure, exported, link, send
 from live.app import log_of, open_log
 from live.backup import Impossible, backup, verified
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = parser().parse_args(arguments)
     try:
+        if given.run is check.run:  # it tells of wrong settings itself
+            return int(given.run(given))
         settings = load(data=given.data, public_url=getattr(given, "url", None))
         return int(given.run(given, settings) or 0)
     except (Refused, Unavailable, Mismatch, Impossible, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
@@ -72,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
     link.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
     link.add_argument("--revoke", action="store_true", help="take the role's links, or the overlay's address, back instead")
 
+    looking = _command(commands, "check", check.run, "look whether an evening can be held with these settings")
+    looking.add_argument("--url", help="address under which people reach it, e.g. https://dialog.example")
+    looking.add_argument("--people", type=int, default=5000, help="how many are expected at once (default: 5000)")
     _command(commands, "migrate", migrate, "bring the database's tables up to this release")
 
     saving = _command(commands, "backup", write_backup, "write everything that is stored into a file; a server may run meanwhile")

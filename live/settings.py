@@ -69,7 +69,23 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
         field: source[variable(field)] for field in Settings.__struct_fields__ if variable(field) in source
     }
     values.update({name: value for name, value in given.items() if value is not None})
-    return msgspec.convert(values, Settings, strict=False)
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as problem:
+        what, _, field = str(problem).partition(" - at `$.")
+        raise msgspec.ValidationError(f"{variable(field.rstrip('`'))}: {what}") from None
+
+
+def set_in(environment: Mapping[str, str] | None = None) -> list[str]:
+    """The variables of settings that are set there."""
+    source = os.environ if environment is None else environment
+    return [variable(field) for field in Settings.__struct_fields__ if variable(field) in source]
+
+
+def unknown(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Variables that look like settings and are none: a misspelt one is silently without effect."""
+    source = os.environ if environment is None else environment
+    return sorted(name for name in source if name.startswith("PLENUM_") and name not in set_in(source))
 
 
 def export(settings: Settings) -> None:

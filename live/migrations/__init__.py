@@ -60,17 +60,23 @@ def revision(connection: Connection) -> str | None:
     return str(named[0])
 
 
-def prepare(engine: Engine) -> None:
-    """Make the tables in an empty database. Raises Mismatch if there are tables that are not today's."""
-    with engine.connect() as connection:
-        found = revision(connection)
-    if found is None:
-        migrate(engine)
-    elif found != head():
+def fitting(connection: Connection) -> str | None:
+    """The database's revision if it is today's; None if it is empty. Raises Mismatch otherwise."""
+    found = revision(connection)
+    if found not in (None, head()):
         raise Mismatch(
             f"the database is older than this program: its schema is {found}, this program needs {head()}. "
             "Make a backup, then run `plenum migrate`; servers of the last release may go on meanwhile"
         )
+    return found
+
+
+def prepare(engine: Engine) -> None:
+    """Make the tables in an empty database. Raises Mismatch if there are tables that are not today's."""
+    with engine.connect() as connection:
+        found = fitting(connection)
+    if found is None:
+        migrate(engine)
 
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
