@@ -35,15 +35,17 @@ LOGGER = logging.getLogger("plenum.http")
 
 
 def open_log(settings: Settings) -> Log:
-    """The log of these settings, with its tables."""
-    url = settings.database_url
-    if not url:
-        directory = Path(settings.data)
-        directory.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{directory / 'plenum.sqlite3'}"
-    log = Log(url, lock_seconds=settings.lock_seconds)
+    """The log of these settings, with its tables. Raises `live.migrations.Mismatch` if they are another release's."""
+    log = log_of(settings)
     log.create_tables()
     return log
+
+
+def log_of(settings: Settings) -> Log:
+    """The log of these settings, whatever its tables are."""
+    if not settings.database_url:
+        Path(settings.data).mkdir(parents=True, exist_ok=True)
+    return Log(settings.database, lock_seconds=settings.lock_seconds)
 
 
 def installation(log: Log) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `plenum serve`, `plenum event`, `plenum link`, `plenum rehearse`."""
+"""The command line: serving an evening, making events and links, rehearsing; checking, migrating, saving what is stored."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Any
 
 import msgspec
 
-from live import rehearsal, server, worker
+from live import check, rehearsal, server, worker
 from live.admin import configure, exported, link, send
-from live.app import open_log
+from live.app import log_of, open_log
+from live.backup import Impossible, backup, verified
 from live.desks import Desks
 from live.log import Unavailable
+from live.migrations import Mismatch
+from live.restore import restore
 from live.settings import Settings, load
 from rooms.command import Refused
 from rooms.programme import PHASES, Programme
@@ -29,10 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = parser().parse_args(arguments)
     try:
+        if given.run is check.run:  # it tells of wrong settings itself
+            return int(given.run(given))
         url = getattr(given, "url", None)
         settings = load(data=given.data, public_url=url if isinstance(url, str) else None)
         return int(given.run(given, settings) or 0)
-    except (Refused, Unavailable, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
+    except (Refused, Unavailable, Mismatch, Impossible, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
         print(f"plenum: {problem}{detail}", file=sys.stderr)
         return 1
@@ -72,6 +77,18 @@ def parser() -> argparse.ArgumentParser:
     link.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
     link.add_argument("--revoke", action="store_true", help="take the role's links, or the overlay's address, back instead")
 
+    looking = _command(commands, "check", check.run, "look whether an evening can be held with these settings")
+    looking.add_argument("--url", help="address under which people reach it, e.g. https://dialog.example")
+    looking.add_argument("--people", type=int, default=5000, help="how many are expected at once (default: 5000)")
+    _command(commands, "migrate", migrate, "bring the database's tables up to this release")
+
+    saving = _command(commands, "backup", write_backup, "write everything that is stored into a file; a server may run meanwhile")
+    saving.add_argument("file", type=Path)
+    restoring = _command(commands, "restore", read_backup, "put a backup into an empty database")
+    restoring.add_argument("file", type=Path)
+    restoring.add_argument("--replace", action="store_true", help="delete all that the database holds first")
+    restoring.add_argument("--running", action="store_true", help="under running servers, whose pages then load everything anew")
+
     rehearse = _command(commands, "rehearse", rehearsal.run, "play contributions from a file by simulated people")
     rehearse.add_argument("slug")
     rehearse.add_argument("file", type=Path)
@@ -88,6 +105,41 @@ def _command(parent: Any, name: str, run: Callable[..., Any], text: str) -> argp
     # Accepted before and after the command; SUPPRESS keeps the later default from overruling an earlier word.
     command.add_argument("--data", default=argparse.SUPPRESS, help="directory of everything that is stored (default: data)")
     return command
+
+
+def migrate(given: argparse.Namespace, settings: Settings) -> int:
+    """`plenum migrate`."""
+    log = log_of(settings)
+    try:
+        before, after = log.migrate()
+    finally:
+        log.close()
+    print(f"the schema was {before or 'not there'} and is {after}" if before != after else f"the schema is {after}: nothing to do")
+    return 0
+
+
+def write_backup(given: argparse.Namespace, settings: Settings) -> int:
+    """`plenum backup FILE`."""
+    log = log_of(settings)
+    try:
+        made = backup(log, given.file)
+    finally:
+        log.close()
+    print(f"{given.file}: {made.rows('events')} events with {made.rows('log')} log rows. It holds personal data and secrets")
+    return 0
+
+
+def read_backup(given: argparse.Namespace, settings: Settings) -> int:
+    """`plenum restore FILE`."""
+    with given.file.open("rb") as file:
+        verified(file)  # before anything is made
+    log = log_of(settings)
+    try:
+        made = restore(log, given.file, replace=given.replace, running=given.running)
+    finally:
+        log.close()
+    print(f"restored {made.rows('events')} events with {made.rows('log')} log rows, as they were on {made.made_at}")
+    return 0
 
 
 def _with_desks(run: OnDesks) -> Callable[[argparse.Namespace, Settings], int]:

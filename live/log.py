@@ -19,6 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import PoolProxiedConnection
 
+from live import migrations
+
 METADATA = sa.MetaData()
 EVENTS = sa.Table(
     "events",
@@ -140,9 +142,14 @@ class Log:
         self._within = False
 
     def create_tables(self) -> None:
-        """Create what is not there yet."""
+        """Make the tables in an empty database. Raises `live.migrations.Mismatch` if there are another release's."""
         with _translated():
-            METADATA.create_all(self.engine)
+            migrations.prepare(self.engine)
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the tables up to date; returns their revision before and after. Raises `live.migrations.Mismatch`."""
+        with _translated():
+            return migrations.migrate(self.engine)
 
     def close(self) -> None:
         """Give all connections back."""

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from live import demo, logs
 from live.admission import PacedProtocol
-from live.app import create
+from live.app import create, open_log
 from live.fanout import FanoutProtocol
 from live.settings import Settings, export, load
 
@@ -29,6 +29,7 @@ BACKLOG = 4096
 def serve(given: argparse.Namespace, settings: Settings) -> int:
     """The command. `--demo` plays along in this process, so it has one."""
     if given.workers > 1 and not given.demo:
+        open_log(settings).close()  # what is wrong with the database is told here, once, instead of by every process
         with tempfile.TemporaryDirectory(prefix="plenum-metrics-") as directory:
             export(msgspec.structs.replace(settings, metrics_directory=directory))
             uvicorn.run("live.server:worker", factory=True, workers=given.workers, **options(settings, given.host, given.port))

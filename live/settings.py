@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -50,6 +51,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[Literal["auto", "json", "text"], "How they are written. `auto`: as text on a terminal"] = "auto"
     drain_seconds: Annotated[float, "How long a stopping server lets its clients leave"] = 10.0
 
+    @property
+    def database(self) -> str:
+        """Where the log is."""
+        return self.database_url or f"sqlite:///{Path(self.data) / 'plenum.sqlite3'}"
+
 
 MAY_BE_ZERO = frozenset({"flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
 """At once, or none at all. Any other number of zero would stop everything or keep a core busy."""
@@ -87,6 +93,18 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
         if type(number) in (int, float) and not (number > 0 or (number == 0 and name in MAY_BE_ZERO)):
             raise msgspec.ValidationError(f"{variable(name)}: must be more than 0, not {value}")
     return msgspec.convert(values, Settings, strict=False)
+
+
+def set_in(environment: Mapping[str, str] | None = None) -> list[str]:
+    """The variables of settings that are set there."""
+    source = os.environ if environment is None else environment
+    return [variable(field) for field in Settings.__struct_fields__ if variable(field) in source]
+
+
+def unknown(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Variables that look like settings and are none: a misspelt one is silently without effect."""
+    source = os.environ if environment is None else environment
+    return sorted(name for name in source if name.startswith("PLENUM_") and name not in set_in(source))
 
 
 def export(settings: Settings) -> None:

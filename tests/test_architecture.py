@@ -33,13 +33,15 @@ HOMES = {
     "babel": ["frontend/*"],
     "jinja2": ["frontend/*"],
     "prometheus_client": ["live/metrics.py"],
-    "redis": ["live/bus*", "live/presence.py"],
-    "sqlalchemy": ["live/log.py", "live/people.py", "live/migrations/*"],
+    "redis": ["live/bus*", "live/presence.py", "live/check_redis.py"],
+    "sqlalchemy": [
+        "live/log.py", "live/people.py", "live/migrations/*", "live/backup.py", "live/restore.py", "live/check_database.py",
+    ],
     "sqlite3": ["live/log.py", "live/people.py"],
     "starlette": ["live/*", "frontend/*"],
     "uvicorn": ["live/*"],
     "websockets": ["live/*"],
-}
+}  # fmt: skip
 """Library → the files that may import it; `*` stands for any part of a path."""
 
 HOME_OF_THE_ENVIRONMENT = "live/settings.py"

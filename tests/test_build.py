@@ -127,6 +127,7 @@ def test_wheel_stands_on_its_own(wheel: zipfile.ZipFile, tmp_path: Path) -> None
     run([*pip, "--no-deps", str(wheel.filename)], tmp_path)
 
     assert "plenum" in run([program / "plenum", "--help"], tmp_path)
+    assert "the schema was not there and is" in run([program / "plenum", "migrate", "--data", tmp_path / "data"], tmp_path)
     where = run([program / "python", "-c", "import live, frontend; print(live.__file__, frontend.__file__)"], tmp_path)
     assert str(ROOT) not in where
 

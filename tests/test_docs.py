@@ -98,7 +98,7 @@ def test_every_setting_is_described_with_its_default() -> None:
         assert f"| `{name}` | {f'`{shown}`' if shown else '(empty)'} | {text} |" in page
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/evening.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/evening.md", "docs/architecture.md", "docs/operating.md"])
 def test_every_command_line_and_link_in_the_documentation_works(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     for line in re.findall(r"(?:^|`)plenum ([^`\n]+)", text, re.MULTILINE):
