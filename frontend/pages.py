@@ -227,6 +227,8 @@ async def hall(asked: Asked) -> Response:
 async def moderation(asked: Asked, refused: Refused | None = None, form: dict[str, str] | None = None) -> Response:
     """The console. Refuses `forbidden` to everybody but staff."""
     if not asked.staff:
+        await asked.evening.look()  # they may have signed in a moment ago, at another process
+    if not asked.staff:
         raise Refused("forbidden")
 
     filters = {key: value for key, value in asked.request.query_params.items() if value}

@@ -19,7 +19,6 @@ from live.site import Site
 from live.wire import done, refusal
 from moderation import documents
 from moderation.capabilities import COMMANDS
-from moderation.roles import actor, check_channel
 from rooms.command import Refused
 
 _JSON = msgspec.json.Encoder()
@@ -77,7 +76,7 @@ def routes(site: Site) -> list[Route]:
         try:
             desk, hub = await site.find(request.path_params["slug"]), await site.hub(request.path_params["slug"])
             person = site.person(request)
-            check_channel(desk.event, actor(desk.event, person), name, request.query_params.get("token"))
+            await site.check_channel(desk, person, name, request.query_params.get("token"))
             since = _since(request.query_params.get("since"))
             body = await desk.read(lambda: hub.docs(name, person, since, _lang(request)))
             return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -199,5 +199,6 @@ async def make_link(given: argparse.Namespace, settings: Settings, desks: Desks)
     path = await link(desks, given.slug, given.role, given.name, given.hours)
     print(base + path)
     if given.role == "overlay":
-        print(f"{base}{path}/loader.html  (a file for OBS or vMix that waits for the server)")
+        # Beside the one line that scripts read.
+        print(f"{base}{path}/loader.html is a file for OBS or vMix that waits for the server", file=sys.stderr)
     return 0

@@ -19,6 +19,7 @@ from live.log import Unavailable
 from live.presence import Presence
 from live.settings import Settings
 from moderation.documents import Data, iso
+from moderation.roles import actor, check_channel
 from rooms.command import Refused
 from rooms.entrance import code_at
 
@@ -67,6 +68,16 @@ class Site:
         if desk is None:
             raise Refused("unknown_event")
         return desk
+
+    async def check_channel(self, desk: Desk, person: str, name: str, token: str | None) -> None:
+        """Refuses `unknown_channel`, and `forbidden` to whom the log gives no right, at whichever process it was got."""
+        try:
+            check_channel(desk.event, actor(desk.event, person), name, token)
+        except Refused as refused:
+            if refused.code != "forbidden":
+                raise
+            await desk.look()
+            check_channel(desk.event, actor(desk.event, person), name, token)
 
     async def listed(self) -> list[Desk]:
         """The newest events that are open to the public; a year of events must not be loaded for a list."""

@@ -79,6 +79,7 @@ class Connection:
         "languages",
         "limits",
         "link",
+        "looking",
         "malformed",
         "person",
         "role",
@@ -95,6 +96,7 @@ class Connection:
         self.watcher = Watcher(link, person)
         self.lang = languages[0]
         self.role = ""
+        self.looking: asyncio.Task[None] | None = None
         self.gone = False
         self.unanswered = 0
         self.malformed = 0
@@ -116,7 +118,7 @@ class Connection:
         elif isinstance(frame, Working):
             self._working(frame)
         else:
-            self.hub.desk.settled(lambda: self._open(frame))
+            self.hub.desk.settled(lambda: self._open(frame, look=True))
 
     def closed(self) -> None:
         """The client is gone; what it sent is still decided."""
@@ -155,7 +157,7 @@ class Connection:
         else:
             self._write(refusal(id, answer, self.lang, self.wording))
 
-    def _open(self, frame: Open) -> None:
+    def _open(self, frame: Open, *, look: bool) -> None:
         if self.gone:
             return
         self.lang = frame.lang if frame.lang in self.languages else self.languages[0]
@@ -165,6 +167,10 @@ class Connection:
             for name in frame.channels:
                 check_channel(event, actor(event, self.person), name, frame.token)
         except Refused as refused:
+            if look and refused.code == "forbidden":
+                # Their role or token may be a moment old, and from another process.
+                self.looking = asyncio.get_running_loop().create_task(self._look_and_open(frame))
+                return
             self._write(refusal(None, refused, self.lang, self.wording))
             return
         wanted = {
@@ -174,6 +180,10 @@ class Connection:
         self._count(counted_as(event, self.person, frame.channels))
         self.watcher.token = frame.token
         self.hub.watch(self.watcher, wanted, self.lang, frame.form)
+
+    async def _look_and_open(self, frame: Open) -> None:
+        await self.hub.desk.look()
+        self.hub.desk.settled(lambda: self._open(frame, look=False))
 
     def _count(self, role: str) -> None:
         """This connection counts as one of this role from now on; none: as gone."""

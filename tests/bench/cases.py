@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.flow.evening import Evening
-from tests.flow.server import ROOT, Server, free_port
+from tests.flow.server import ROOT, Server
+from tests.live.engines import free_port
 
 HERE = Path(__file__).parent
 CACHE = ROOT / "build" / "bench"

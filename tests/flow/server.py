@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from live.app import open_log
 from live.desks import Desks
 from live.settings import Settings, load, variable
 from rooms.programme import Programme
+from tests.live.engines import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PLENUM = (sys.executable, "-c", "import sys; from live.cli import main; sys.exit(main())")
@@ -156,11 +156,3 @@ class Server:
                 yield desks
         finally:
             log.close()
-
-
-def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

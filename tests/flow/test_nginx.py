@@ -20,8 +20,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import OPEN_HANDED
 from tests.flow.evening import ANSWERED_WITHIN
-from tests.flow.server import ROOT, Server, free_port
-from tests.live.engines import listening
+from tests.flow.server import ROOT, Server
+from tests.live.engines import free_port, listening
 
 EXAMPLE = ROOT / "docs" / "nginx.conf"
 MAIN = """

@@ -151,3 +151,17 @@ async def test_a_backup_is_restored_under_running_servers_and_every_page_shows_i
         answer = await author.do("contribution.submit", kind="idea", text="Nach der Wiederherstellung")
         assert answer["contribution"] == 2
         assert "Traceback" not in server.said()
+
+
+async def test_who_signs_in_at_one_process_is_known_at_all_of_them(serve: Callable[..., Server]) -> None:
+    """The page that follows may be asked for at another process, which has heard nothing yet: it looks before it refuses."""
+    server = serve("--workers", "2", tail_seconds=1_000)
+    slug = await server.event()
+    async with Evening(server, slug) as evening:
+        for _ in range(6):
+            cookie = await evening.cookie("moderator")
+            for _ in range(3):
+                browser = await evening.browser(cookie)  # a connection of its own, to whichever process takes it
+                assert (await browser.get(f"{evening.page}/moderation")).status_code == 200
+                assert (await browser.get(f"{evening.api}/channels/moderation")).status_code == 200
+                await (await evening.person(cookie)).watch("moderation")

@@ -17,6 +17,8 @@ SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
 def test_templates_have_no_inline_style_script_or_handler(file: Path) -> None:
     source = file.read_text("utf-8")
+    if file.name == "loader.html":  # is kept on somebody's disk and has to hold all of itself
+        return
 
     assert not re.search(r"<style|\sstyle\s*=|\son\w+\s*=|javascript:", source, re.IGNORECASE)
     assert not re.search(r"<script(?![^>]*\ssrc=)", source)
