@@ -14,6 +14,7 @@ from starlette.routing import Route
 from frontend import render
 from frontend.assets import Assets
 from moderation import documents
+from moderation.capabilities import denied
 from moderation.documents import Data
 from moderation.event import Event
 from moderation.roles import STAFF, actor, hashed, output_of
@@ -45,6 +46,8 @@ class Evening(Protocol):
 class Site(Protocol):
     """What the pages need of the server; `live/app.py` is it."""
 
+    legal: tuple[str, str, str]
+    """Addresses of imprint, privacy notice and accessibility statement, as far as they are set."""
     assets: Assets
 
     async def find(self, slug: str) -> Evening:
@@ -104,7 +107,7 @@ class Asked:
         if self._evening is not None:
             context.setdefault("event", documents.facts(self.evening.event, self.lang))
             context.setdefault("person", self._person())
-        html = render.page(template, self.lang, static=self.site.assets.url, path=self.path, **context)
+        html = render.page(template, self.lang, legal=self.site.legal, static=self.site.assets.url, path=self.path, **context)
         response = HTMLResponse(html, status, headers={"Content-Security-Policy": policy(csp or {}), "Cache-Control": "no-store"})
         if "lang" in self.request.query_params:
             response.set_cookie(LANG_COOKIE, self.lang, max_age=365 * 24 * 3600, samesite="lax", httponly=True)
@@ -238,7 +241,8 @@ async def moderation(asked: Asked, refused: Refused | None = None, form: dict[st
             refusal=None if refused is None else _told(asked, refused),
             notice=asked.request.query_params.get("notice"),
             filters=filters,
-            roles=sorted(actor(asked.evening.event, asked.person).roles),
+            roles=sorted(roles := actor(asked.evening.event, asked.person).roles),
+            denied=" ".join(sorted(denied(roles))),
             command_id=str(uuid.uuid4()),
             # A script filters by itself and needs what was left out; without one the address does it.
             channels={"moderation": {}} if len(shown) < len(asked.documents("moderation")) else asked.channels("moderation"),

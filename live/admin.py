@@ -16,11 +16,12 @@ from live.desks import Desks
 from moderation.documents import iso, public
 from moderation.roles import hashed
 from rooms.command import SYSTEM, Refused
-from rooms.programme import Programme
+from rooms.programme import Programme, check
 
 
 async def configure(desks: Desks, programme: Programme, phase: str | None = None) -> bool:
     """Create the event or change its facts; True if it is new. Raises Refused."""
+    check(programme)  # first: facts that are refused must not leave an event without any
     created = await desks.create(programme.slug)
     await send(desks, programme.slug, "event.configure", {"programme": msgspec.to_builtins(programme)})
     if phase is not None:

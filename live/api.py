@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from frontend.render import LANGUAGES, choose, wording
 from frontend.words import REFUSALS
+from live import metrics
 from live.desk import Done
 from live.hub import Since
 from live.site import Site
@@ -41,6 +43,17 @@ def routes(site: Site) -> list[Route]:
 
     async def healthz(request: Request) -> Response:
         return _json({"status": "ok"})
+
+    async def readyz(request: Request) -> Response:
+        missing = await site.missing()
+        # Without Redis the evening goes on, a little slower: no reason to be taken off duty.
+        ready = "database" not in missing
+        return _json({"status": "ready" if ready else "not ready", "missing": missing}, 200 if ready else 503)
+
+    async def measured(request: Request) -> Response:
+        if not _may_measure(request, site.settings.metrics_token):
+            return Response(status_code=404)
+        return Response(metrics.text(site.settings.metrics_directory), media_type=metrics.TYPE)
 
     async def events(request: Request) -> Response:
         lang = _lang(request)
@@ -75,6 +88,8 @@ def routes(site: Site) -> list[Route]:
 
     return [
         Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", measured),
         Route("/api/v1/events", events),
         Route("/api/v1/events/{slug}/commands", commands, methods=["POST"]),
         Route("/api/v1/events/{slug}/channels/{channel:path}", channel),
@@ -104,10 +119,18 @@ def _schema() -> dict[str, Any]:
 SCHEMA = _schema()
 
 
+def _may_measure(request: Request, token: str) -> bool:
+    """From this machine, unless a proxy has passed it on, or with the token."""
+    if token and secrets.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
+        return True
+    local = request.client is not None and request.client.host in ("127.0.0.1", "::1")
+    return local and not any(name in request.headers for name in ("x-forwarded-for", "forwarded"))
+
+
 def _parsed(body: bytes) -> Body:
     try:
         return _BODY.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise Refused("malformed", field="body") from None
 
 

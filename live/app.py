@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
+import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,16 @@ from frontend.assets import Assets
 from live import api, endpoint
 from live.admission import Admission
 from live.bus import Bus, InProcessBus, RedisBus
+from live.bus_address import connect
 from live.desks import Desks
 from live.identity import Identity
 from live.log import Log
+from live.logs import REQUEST, request_id
+from live.presence import LocalPresence, RedisPresence
 from live.settings import Settings
 from live.site import Site, cookie_header
+
+LOGGER = logging.getLogger("plenum.http")
 
 
 def open_log(settings: Settings) -> Log:
@@ -40,23 +48,36 @@ def log_of(settings: Settings) -> Log:
     return Log(settings.database, lock_seconds=settings.lock_seconds)
 
 
+def installation(log: Log) -> str:
+    """Tells installations apart that share one Redis."""
+    return hashlib.sha256(log.key("bus").encode()).hexdigest()[:12]
+
+
 def open_bus(settings: Settings, log: Log) -> Bus:
-    """The bus of these settings. Two installations on one Redis do not hear each other."""
-    if not settings.redis_url:
-        return InProcessBus()
-    return RedisBus(settings.redis_url, hashlib.sha256(log.key("bus").encode()).hexdigest()[:12])
+    """The bus of these settings."""
+    return RedisBus(settings.redis_url, installation(log)) if settings.redis_url else InProcessBus()
 
 
-def create(settings: Settings) -> Starlette:
-    """The application. Opens the log at once, so that a wrong address is told before anybody connects."""
+def create(settings: Settings, *, alone: bool = False) -> Starlette:
+    """The application. Opens the log at once, so that a wrong address is told before anybody connects. `alone`: there is no worker,
+    so that this process looks after events that nobody watches."""
     log = open_log(settings)
     desks = Desks(log, settings, open_bus(settings, log))
-    site = Site(settings, desks, Identity(log.key("person")), Assets())
+    redis = connect(settings.redis_url) if settings.redis_url else None
+    presence = RedisPresence(redis, installation(log)) if redis else LocalPresence()
+    site = Site(settings, desks, Identity(log.key("person")), Assets(), presence)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Admission]]:
-        async with desks:
+        async with desks, asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(site.limits.share(desks.bus), name="limits")] if redis else []
+            if alone:
+                running.append(tasks.create_task(desks.watch_over(), name="events"))
             yield {"admission": Admission(settings.admitted_per_turn)}
+            for task in running:
+                task.cancel()
+        if redis is not None:
+            await redis.aclose()
         log.close()
 
     app = Starlette(
@@ -83,10 +104,16 @@ class Persons:
             await self.app(scope, receive, send)
             return
         state: dict[str, Any] = scope.setdefault("state", {})
+        given = dict(scope["headers"]).get(b"x-request-id")
+        request = request_id(given.decode("latin-1") if given else None)
+        REQUEST.set(request)
+        began = time.perf_counter()
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
+                headers.append((b"x-request-id", request.encode()))
+                _note(scope, message["status"], began)
                 if state.get("new"):
                     headers.append(cookie_header(self.site.cookie(state["person"])))
                 names = {name.lower() for name, _ in headers}
@@ -94,6 +121,15 @@ class Persons:
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+def _note(scope: Scope, status: int, began: float) -> None:
+    """One line about the request. The route's pattern, not the path: that holds tokens."""
+    route = getattr(scope.get("route"), "path", "")
+    if route.startswith("/static") or route in ("/healthz", "/readyz", "/metrics"):
+        return
+    milliseconds = round((time.perf_counter() - began) * 1000, 1)
+    LOGGER.info("request", extra={"fields": {"method": scope["method"], "route": route, "status": status, "ms": milliseconds}})
 
 
 SECURITY = [

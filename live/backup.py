@@ -111,6 +111,7 @@ def _reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with connection.begin():
+            migrations.take_time(connection)
             if tables:  # before the first query, which fixes the moment: no migration may come between
                 connection.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE")
             yield connection

@@ -9,24 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from redis.exceptions import RedisError
 
-from live.bus_address import Client, connect
+from live import metrics
+from live.bus_address import SECONDS, Client, connect
 from live.log import Row
 
 LOGGER = logging.getLogger("plenum.bus")
 MOST_WAITING = 20_000
 """Rows that wait for a Redis that does not answer; beyond that they are left to the log, where everybody finds them."""
+MOST_ANNOUNCED = 1_000
+"""Announcements that wait for it; the oldest are of no interest any more."""
 RETRY_SECONDS = 0.5
 QUIET_SECONDS = 5.0
 """After so long without a message the subscription is asked whether it is alive."""
 
 Receive = Callable[[Sequence[Row]], None]
 """Takes rows as they were committed; an empty sequence says that something may have been missed."""
+Listen = Callable[[bytes], None]
+"""Takes what another process has announced."""
 
 
 class Bus(Protocol):
@@ -38,6 +44,12 @@ class Bus(Protocol):
     def subscribe(self, slug: str, receive: Receive) -> Callable[[], None]:
         """Be told from now on; returns the function that ends it."""
 
+    def announce(self, topic: str, data: bytes) -> None:
+        """Tell the other processes something that matters for a moment only. Never raises and never waits."""
+
+    def listen(self, topic: str, receive: Listen) -> None:
+        """Be told what the other processes announce."""
+
     async def run(self) -> None:
         """Carry messages until cancelled."""
 
@@ -47,6 +59,7 @@ class InProcessBus:
 
     def __init__(self) -> None:
         self._receivers: dict[str, list[Receive]] = {}
+        self._listeners: dict[str, list[Listen]] = {}
 
     def publish(self, slug: str, rows: Sequence[Row], sender: Receive) -> None:
         """See `Bus`."""
@@ -60,6 +73,18 @@ class InProcessBus:
         receivers.append(receive)
         return lambda: receivers.remove(receive)
 
+    def announce(self, topic: str, data: bytes) -> None:
+        """See `Bus`: there is no other process."""
+
+    def listen(self, topic: str, receive: Listen) -> None:
+        """See `Bus`."""
+        self._listeners.setdefault(topic, []).append(receive)
+
+    def heard(self, topic: str, data: bytes) -> None:
+        """Another process has announced this."""
+        for receive in self._listeners.get(topic, ()):
+            receive(data)
+
     async def run(self) -> None:
         """See `Bus`: there is nothing to carry."""
         await asyncio.Event().wait()
@@ -69,12 +94,20 @@ class InProcessBus:
         return [(slug, receive) for slug, receivers in self._receivers.items() for receive in receivers]
 
 
-class Message(msgspec.Struct, array_like=True):
-    """What goes over Redis: which process sends it, of which event, which rows."""
+class Committed(msgspec.Struct, array_like=True, tag=True):
+    """Over Redis: which process has committed which rows of which event."""
 
     sender: str
     slug: str
     rows: list[Row]
+
+
+class Announced(msgspec.Struct, array_like=True, tag=True):
+    """Over Redis: what a process has announced."""
+
+    sender: str
+    topic: str
+    data: bytes
 
 
 class RedisBus:
@@ -89,6 +122,7 @@ class RedisBus:
         self._name = secrets.token_hex(8)
         self._here = InProcessBus()
         self._waiting: dict[str, list[Row]] = {}
+        self._announcements: deque[Announced] = deque(maxlen=MOST_ANNOUNCED)
         self._count = 0
         self._wake = asyncio.Event()
 
@@ -103,6 +137,15 @@ class RedisBus:
     def subscribe(self, slug: str, receive: Receive) -> Callable[[], None]:
         """See `Bus`."""
         return self._here.subscribe(slug, receive)
+
+    def announce(self, topic: str, data: bytes) -> None:
+        """See `Bus`."""
+        self._announcements.append(Announced(self._name, topic, data))
+        self._wake.set()
+
+    def listen(self, topic: str, receive: Listen) -> None:
+        """See `Bus`."""
+        self._here.listen(topic, receive)
 
     async def run(self) -> None:
         """See `Bus`."""
@@ -119,6 +162,7 @@ class RedisBus:
                 await carry()
             except (RedisError, OSError) as error:
                 LOGGER.warning("bus: %s; trying again", type(error).__name__)
+                metrics.BUS_LOST.inc()
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _send(self) -> None:
@@ -127,7 +171,13 @@ class RedisBus:
             self._wake.clear()
             waiting, self._waiting, self._count = self._waiting, {}, 0
             for slug, rows in waiting.items():
-                await self._client.publish(self._channel, _PACK.encode(Message(self._name, slug, rows)))
+                await self._publish(Committed(self._name, slug, rows))
+            while self._announcements:
+                await self._publish(self._announcements.popleft())
+
+    async def _publish(self, message: Committed | Announced) -> None:
+        async with asyncio.timeout(SECONDS):  # a Redis that is stopped, or cut off, says nothing at all
+            await self._client.publish(self._channel, _PACK.encode(message))
 
     async def _receive(self) -> None:
         async with self._client.pubsub() as subscription:
@@ -152,8 +202,12 @@ class RedisBus:
         except msgspec.DecodeError:
             LOGGER.warning("bus: a message that is not ours")
             return
-        if message.sender != self._name:
+        if message.sender == self._name:
+            return
+        if isinstance(message, Committed):
             self._here.publish(message.slug, message.rows, _nobody)
+        else:
+            self._here.heard(message.topic, message.data)
 
 
 def _nobody(rows: Sequence[Row]) -> None:
@@ -161,4 +215,4 @@ def _nobody(rows: Sequence[Row]) -> None:
 
 
 _PACK = msgspec.msgpack.Encoder()
-_UNPACK = msgspec.msgpack.Decoder(Message)
+_UNPACK = msgspec.msgpack.Decoder(Committed | Announced)

@@ -27,7 +27,6 @@ LITTLE, TOO_LITTLE = 1_000_000_000, 100_000_000
 """Bytes of free disk: a large evening writes some hundred million with its snapshots and the write-ahead log."""
 BESIDES = 100
 """Files that a process has open besides people's connections."""
-MAY_BE_ZERO = {"flush_seconds", "presence_seconds", "drain_seconds"}
 
 
 def run(given: argparse.Namespace) -> int:
@@ -57,20 +56,13 @@ def findings(given: argparse.Namespace, now: Callable[[], float] = time.time) ->
 
 def named(settings: Settings) -> Iterator[Finding]:
     """The variables that are set."""
-    wrong = False
     for name in unknown():
         close = difflib.get_close_matches(name, map(variable, Settings.__struct_fields__), 1)
         yield warning("settings", f"{name} is no setting", f"Is it {close[0]}?" if close else "See docs/settings.md")
-    for field in Settings.__struct_fields__:
-        value = getattr(settings, field)
-        if isinstance(value, int | float) and not (value >= 0 if field in MAY_BE_ZERO else value > 0 or value is False):
-            least = "0 or more" if field in MAY_BE_ZERO else "more than 0"
-            yield broken("settings", f"{variable(field)} is {value}", f"It has to be {least}; unset it for the default")
-            wrong = True
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield broken("settings", f"{variable(field)} is {value}", "It has to be a number that ends; unset it for the default")
-            wrong = True
-    if not wrong:
+    endless = [variable(field) for field in Settings.__struct_fields__ if getattr(settings, field) == math.inf]
+    for name in endless:
+        yield broken("settings", f"{name} has no end", "Write a number; unset it for the default")
+    if not endless:
         yield ok("settings", f"{', '.join(set_in()) or 'none'} set, the others by default")
 
 

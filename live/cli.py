@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from live import check, rehearsal, server
+from live import check, rehearsal, server, worker
 from live.admin import configure, exported, link, send
 from live.app import log_of, open_log
 from live.backup import Impossible, backup, verified
@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--url", help="address under which people reach it, e.g. https://dialog.example")
     serve.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     serve.add_argument("--demo", action="store_true", help="play the evening of 20 August 2020")
+
+    _command(commands, "worker", worker.run, "run what needs no connection: timers and snapshots of all events")
 
     event = commands.add_parser("event", help="create, list and export events").add_subparsers(required=True, metavar="ACTION")
     create = _command(event, "create", _with_desks(create_event), "create an event from a TOML file, or change its facts")

@@ -16,11 +16,12 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from live import metrics
 from live.bus import Bus
-from live.log import Log, Row, Stored, Unavailable
+from live.log import Begun, Log, Row, Stored, Unavailable
 from live.settings import Settings
 from live.writer import Writer
-from moderation.capabilities import AnyChange, apply, decide, parse
+from moderation.capabilities import COMMANDS, AnyChange, apply, decide, parse, timers
 from moderation.event import Event
 from moderation.roles import actor
 from rooms.command import SYSTEM, Actor, Command, Outcome, Refused
@@ -29,6 +30,7 @@ from rooms.joining import Renamed
 
 LOGGER = logging.getLogger("plenum.desk")
 T = TypeVar("T")
+RELOAD_SECONDS = 0.5
 SHAPE = hashlib.sha256(msgspec.json.encode(msgspec.json.schema(Event))).hexdigest()[:16]
 """Tells snapshots of another release's state apart: those are not used, the log is."""
 _CHANGES = msgspec.json.Decoder(list[AnyChange])
@@ -68,6 +70,7 @@ class Decided:
         self.forget: set[int] = set()
         self.touched: list[str] = []
         self.answers: list[Answer] = []
+        self.unchanged: dict[tuple[str, str], Done] = {}
 
 
 class Desk:
@@ -78,6 +81,7 @@ class Desk:
         self.log, self.bus, self.writer, self.settings = log, bus, writer, settings
         self.event, self.names = restored(stored)
         self.commits = 0
+        self.clock = stored.now - _clock()
         self.on_touched: Callable[[Iterable[str]], None] = lambda keys: None
         self.on_reset: Callable[[], None] = lambda: None
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
@@ -85,6 +89,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._ahead = False
         self._stopped = False
+        self._fired: set[str] = set()
         self._readers: list[Callable[[], None]] = []
         self._heard: list[Sequence[Row]] = []
         self._lookers: list[asyncio.Future[None]] = []
@@ -97,6 +102,7 @@ class Desk:
         try:
             command = parse(name, arguments)
         except Refused as refused:
+            metrics.command(name if name in COMMANDS else "unknown", refused.code)
             reply(id, refused)
             return
         self._waiting.append(Waiting(person, id, name, command, reply))
@@ -121,7 +127,7 @@ class Desk:
         if self._ahead:
             self._readers.append(read)
         else:
-            read()
+            _tell(read)
 
     async def read(self, look: Callable[[], T]) -> T:
         """What `look` returns when it is called settled."""
@@ -140,12 +146,11 @@ class Desk:
     async def run(self) -> None:
         """Serve until `stop`: commands as they come, and from time to time a look at what other processes wrote."""
         while not self._stopped:
-            complete = True
-            try:
-                await asyncio.wait_for(self._wake.wait(), self.settings.tail_seconds)
-            except TimeoutError:
-                complete = False
+            tail = asyncio.get_running_loop().call_later(self._fire_timers(), self._hear, ())
+            await self._wake.wait()
+            tail.cancel()
             self._wake.clear()
+            complete = True
             if self._heard:
                 complete = self._apply_heard()
             if self._lookers or not complete:
@@ -159,7 +164,7 @@ class Desk:
                 async with self.writer.turn:
                     await self._serve(batch)
             if self.event.seq - self._saved_at >= self.settings.snapshot_rows:
-                await self.save()
+                await self.save(self.settings.snapshot_rows)
 
     async def look(self) -> None:
         """Return when the state holds what other processes had written before this call."""
@@ -179,32 +184,77 @@ class Desk:
         if self.event.seq > self._saved_at:
             await self.save()
 
+    def _fire_timers(self) -> float:
+        """Put what is due in line; returns the seconds until there is more to do. Every process fires, and the log takes one."""
+        wait, now = self.settings.tail_seconds, self.now()
+        for timer in timers(self.event):
+            if timer.id in self._fired:
+                continue
+            if timer.at > now:
+                wait = min(wait, (timer.at - now) / 1000)
+                continue
+            self._fired.add(timer.id)
+            self._waiting.append(Waiting(SYSTEM, timer.id, timer.name, timer.command, self._fired_timer))
+            self._wake.set()
+        return wait
+
+    def _fired_timer(self, id: str, answer: Answer) -> None:
+        if isinstance(answer, Refused):
+            LOGGER.warning("timer refused: %s", answer.code)
+            if answer.retry_after is not None:
+                self._fired.discard(id)
+
+    def now(self) -> int:
+        """The time in ms that all processes share: that of the database, whatever this machine's clock says."""
+        return _clock() + self.clock
+
     async def _serve(self, batch: list[Waiting]) -> None:
-        """One transaction for all of them."""
+        """One transaction for all of them. Whatever fails in it, everybody gets an answer and the state is the log's again."""
         fresh = [(one.person, one.id) for one in batch if self._remembered(one.person, one.id) is None]
         try:
-            missed, answered = await self.writer.do(self.log.begin, self.id, self.event.seq, fresh)
-        except Unavailable as error:
+            began = time.perf_counter()
+            begun = await self._begin(fresh)
+        except Exception as error:
             self._refuse(batch, error)
+            await self._release()
             return
+        settled = self.event.seq
         try:
-            if missed:
-                self.on_touched(await self._apply_rows(missed))
-            decided = self._decide(batch, {key: Done(row[0], row[5]) for key, row in answered.items()})
+            decided = self._decide(batch, {key: Done(row[0], row[5]) for key, row in begun.answered.items()})
             await self._commit(decided)
-        except Unavailable as error:
-            await self._reload()
+        except Exception as error:
+            self._ahead = True
             self._refuse(batch, error)
+            await self._release()
+            await self._reload(settled)
             return
+        metrics.COMMIT.observe(time.perf_counter() - began)
         self._publish(decided)
         for one, answer in zip(batch, decided.answers, strict=True):
-            one.reply(one.id, answer)
+            _answer(one, answer)
         self._settle()
+
+    async def _begin(self, commands: Sequence[tuple[str, str]]) -> Begun:
+        """Open a transaction and apply what others have written. Raises Unavailable."""
+        begun: Begun = await self.writer.do(self.log.begin, self.id, self.event.seq, commands)
+        self.clock = begun.head.now - _clock()
+        if begun.head.epoch != self.epoch:
+            self._hear(())  # look at the log: it was replaced
+            raise Unavailable("the log was replaced")
+        if begun.missed:
+            await self._apply_rows(begun.missed)
+        return begun
+
+    async def _release(self) -> None:
+        try:
+            await self.writer.do(self.log.release)
+        except Unavailable as error:
+            LOGGER.warning("cannot end the transaction: %s", error)
 
     def _decide(self, batch: list[Waiting], known: dict[tuple[str, str], Done]) -> Decided:
         """Decide and apply one after the other; `known` are the answers that the log has given before."""
         decided = Decided()
-        now = int(time.time() * 1000)
+        now = self.now()
         for one in batch:
             key = (one.person, one.id)
             done = known.get(key) or self._remembered(one.person, one.id)
@@ -225,7 +275,9 @@ class Desk:
     def _enter(self, one: Waiting, outcome: Outcome, now: int, decided: Decided) -> Done:
         result = _JSON.encode(outcome.result)
         if not outcome.changes:
-            return Done(self.event.seq, result)
+            # Not logged, but remembered: sent again after other commands of the same person it must still change nothing.
+            done = decided.unchanged[one.person, one.id] = Done(self.event.seq, result)
+            return done
         seq = self.event.seq + 1
         decided.touched += apply(self.event, seq, now, one.person, outcome.changes)
         decided.rows.append((seq, now, one.person, one.id, _JSON.encode(outcome.changes), result))
@@ -254,43 +306,52 @@ class Desk:
         self._ahead = False
         self.names.update(decided.names)
         rows = decided.rows
+        recent = self._recent
+        recent.update(decided.unchanged)
         if rows:
             self.commits += 1
-            recent = self._recent
             for seq, _, person, id, _, result in rows:
                 recent[person, id] = Done(seq, result)
-            if len(recent) > RECENT:
-                self._older, self._recent = recent, {}
             self.bus.publish(self.slug, rows, self._hear)
+        if len(recent) > RECENT:
+            self._older, self._recent = recent, {}
         if decided.touched:
-            self.on_touched(decided.touched)
+            _tell(self.on_touched, decided.touched)
 
     def _settle(self) -> None:
         readers, self._readers = self._readers, []
         for read in readers:
-            read()
+            _tell(read)
 
-    def _refuse(self, batch: list[Waiting], error: Unavailable) -> None:
-        LOGGER.error("commit failed: %s", error)
+    def _refuse(self, batch: list[Waiting], error: Exception) -> None:
+        LOGGER.error("commit failed: %s", error, exc_info=None if isinstance(error, Unavailable) else error)
         for one in batch:
-            one.reply(one.id, Refused("storage_unavailable", retry_after=2.0))
+            refused = Refused("storage_unavailable", retry_after=2.0) if isinstance(error, Unavailable) else Refused("bug")
+            _answer(one, refused)
 
-    async def _reload(self) -> None:
-        """The log is the truth: forget the state, which is ahead of it, and read it again, however long that takes."""
+    async def _reload(self, settled: int) -> None:
+        """The log is the truth: forget the state and read it again, however long that takes. Who comes meanwhile is refused; what
+        the log has after row `settled` is shown."""
+        self._ahead = True
         stored = None
         while stored is None:
             stored = await self._read_again()
+        self.id, self.epoch = stored.id, stored.epoch
         self.event, self.names = restored(stored)
+        self.clock = stored.now - _clock()
+        self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._ahead = False
-        self.on_reset()
+        _tell(self.on_reset)
+        _tell(self.on_touched, [key for key, seq in self.event.touched.items() if seq > settled])
         self._settle()
 
     async def _read_again(self) -> Stored | None:
         try:
             return await self.writer.do(self.log.load, self.slug, SHAPE)
-        except Unavailable:
-            LOGGER.exception("cannot read the log")
-            await asyncio.sleep(1)
+        except Unavailable as error:
+            waiting, self._waiting = self._waiting, []
+            self._refuse(waiting, error)
+            await asyncio.sleep(RELOAD_SECONDS)
             return None
 
     def _hear(self, rows: Sequence[Row]) -> None:
@@ -306,24 +367,30 @@ class Desk:
         if not all(heard) or [row[0] for row in following] != list(expected) or _renames(following):
             return False
         if following:
-            self.on_touched(self._apply(following))
+            metrics.BUS.observe(max(0, self.now() - following[-1][1]) / 1000)
+            _tell(self.on_touched, self._apply(following))
         return True
 
     async def _look(self) -> None:
         """Fetch what other processes have written."""
         try:
-            if await self.writer.do(self.log.head, self.id) > self.event.seq:
-                self.on_touched(await self._apply_rows(await self.writer.do(self.log.rows, self.id, self.event.seq)))
+            head = await self.writer.do(self.log.head, self.id)
+            self.clock = head.now - _clock()
+            if head.epoch != self.epoch:  # `plenum restore`
+                await self._reload(0)
+            elif head.seq > self.event.seq:
+                await self._apply_rows(await self.writer.do(self.log.rows, self.id, self.event.seq))
         except Unavailable as error:
             LOGGER.warning("cannot look at the log: %s", error)
 
-    async def _apply_rows(self, rows: list[Row]) -> list[str]:
-        touched = self._apply(rows)
+    async def _apply_rows(self, rows: list[Row]) -> None:
+        """Apply them and show them; with the names first, so that nobody sees a contribution without the name that signs it."""
         renamed = _renames(rows)
         if renamed:
             names = await self.writer.do(self.log.names, self.id, renamed)
             self.names.update({person: names.get(person, "") for person in renamed})
-        return touched
+        metrics.GAPS.inc(len(rows))
+        _tell(self.on_touched, self._apply(rows))
 
     def _apply(self, rows: Sequence[Row]) -> list[str]:
         touched: list[str] = []
@@ -331,15 +398,37 @@ class Desk:
             touched += apply(self.event, seq, at, by, _CHANGES.decode(changes))
         return touched
 
-    async def save(self) -> None:
-        """Write a snapshot; without one the next start reads more of the log."""
-        state = msgspec.msgpack.encode(self.event)
-        self._saved_at = self.event.seq
+    async def save(self, least: int = 1) -> None:
+        """Write a snapshot, unless another process has written one less than `least` rows ago; without one the next start reads
+        more of the log."""
         try:
             async with self.writer.turn:
-                await self.writer.do(self.log.save, self.id, self._saved_at, SHAPE, state)
+                await self._begin(())
+                self._saved_at = self.event.seq
+                if self.event.seq - await self.writer.do(self.log.saved, self.id) >= least:
+                    state = msgspec.msgpack.encode(self.event)
+                    await self.writer.do(self.log.save, self.id, self.event.seq, SHAPE, state)
+                else:
+                    await self.writer.do(self.log.release)
         except Unavailable as error:
             LOGGER.warning("no snapshot: %s", error)
+
+
+def _clock() -> int:
+    return int(time.time() * 1000)
+
+
+def _answer(one: Waiting, answer: Answer) -> None:
+    metrics.command(one.name, answer.code if isinstance(answer, Refused) else "done")
+    _tell(one.reply, one.id, answer)
+
+
+def _tell(listener: Callable[..., None], *said: object) -> None:
+    """Call somebody who wants to know. Their error is theirs alone: the evening goes on for everybody else."""
+    try:
+        listener(*said)
+    except Exception:
+        LOGGER.exception("bug in a listener")
 
 
 def who(event: Event, person: str) -> Actor:

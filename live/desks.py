@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from live.bus import Bus, InProcessBus
 from live.desk import SHAPE, Desk
-from live.log import Log
+from live.log import Log, Unavailable
 from live.settings import Settings
 from live.writer import Writer
+
+LOGGER = logging.getLogger("plenum.desks")
+NEWEST = 20
+"""Events that are looked after and listed; a year of them must not be kept in memory."""
+WATCH_SECONDS = 2.0
+"""How often somebody looks whether there are new ones."""
 
 
 class Desks:
@@ -33,7 +40,7 @@ class Desks:
         await self._tasks.__aexit__(None, None, None)
         for desk in self.open.values():
             await desk.close()
-        self.writer.close()
+        await self.writer.close()
 
     async def get(self, slug: str) -> Desk | None:
         """The event's desk; None if there is no such event. May raise `Unavailable`."""
@@ -49,6 +56,16 @@ class Desks:
                 self.open[slug] = desk
                 self._tasks.create_task(desk.run(), name=f"desk {slug}")
             return self.open[slug]
+
+    async def watch_over(self) -> None:
+        """Keep the newest events open, so that their timers fire although nobody watches them; until cancelled."""
+        while True:
+            try:
+                for slug in (await self.slugs())[:NEWEST]:
+                    await self.get(slug)
+            except Unavailable as error:
+                LOGGER.warning("cannot look after the events: %s", error)
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def create(self, slug: str) -> bool:
         """Make a new event; False if it exists."""

@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from frontend.render import LANGUAGES, wording
 from live.fanout import SCOPE_KEY, AsgiLink, FanoutProtocol
+from live.logs import REQUEST, request_id
 from live.site import Site, cookie_header
 from live.wire import OVERLOADED, Connection
 from rooms.command import Refused
@@ -19,6 +20,7 @@ UNKNOWN_EVENT, OTHER_ORIGIN = 4500, 4501
 async def serve(socket: WebSocket) -> None:
     """Accept, then hand every text message to the connection; a refusal to connect is a close code, so that browsers see it."""
     site: Site = socket.app.state.site
+    REQUEST.set(request_id(socket.headers.get("x-request-id")))
     if not same_origin(socket):
         await refuse(socket, OTHER_ORIGIN, "other origin")
         return
@@ -69,7 +71,10 @@ async def _receive(socket: WebSocket, connection: Connection) -> None:
 def same_origin(socket: WebSocket) -> bool:
     """A browser says where its script comes from; only our own pages may use a visitor's cookie (RFC 6455 section 10.2)."""
     origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
+    except ValueError:  # no address at all
+        return False
 
 
 async def refuse(socket: WebSocket, code: int, reason: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import random
 import socket
 import struct
 import zlib
@@ -40,6 +41,11 @@ BINARY = 2
 
 WINDOW_BITS = 12
 """LZ77 window, 4 KiB, as uvicorn and websockets choose it. A client that allows less gets plain frames."""
+
+LEAVING_PER_SECOND = 500
+"""Clients that a stopping process sends away: a quarter of the handshakes that another one can do in that time."""
+LEAVING_SHARE = 0.8
+"""Of the time that uvicorn gives them all."""
 
 _FIN = 0x80
 _RSV1 = 0x40
@@ -440,6 +446,12 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
 
     def shutdown(self) -> None:
+        """The process is to stop. Its clients leave one after the other, each at a moment of its own, and are served until then:
+        all at once they would fall upon the processes that go on."""
+        spread = min(len(self.connections) / LEAVING_PER_SECOND, LEAVING_SHARE * (self.config.timeout_graceful_shutdown or 0))
+        self.loop.call_later(random.uniform(0, spread), self._shut_down)
+
+    def _shut_down(self) -> None:
         self._retire()
         super().shutdown()
 

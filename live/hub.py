@@ -8,25 +8,32 @@ Nothing is queued for a slow client: it is noted since which seq it is stale, an
 from __future__ import annotations
 
 import asyncio
-import time
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from live import metrics
 from live.desk import Desk
 from live.fanout import Frame, Group, Link, Way
+from live.presence import LocalPresence, Presence
 from moderation import documents
 from moderation.roles import actor, check_channel
 from rooms.command import Refused
 
+LOGGER = logging.getLogger("plenum.hub")
 Render = Callable[[str, str, str, documents.Data], str]
 """(key, kind of channel, language, data) → HTML."""
 
-TOO_SLOW, RIGHTS = 4001, 4003
+TOO_SLOW, RIGHTS, COME_BACK = 4001, 4003, 1012
 RESUMED = 64
 """Answers to "since" kept between two flushes: after a restart thousands come back having seen the same."""
+WORKING_SECONDS = 15.0
+"""So long it is believed that somebody is at work on something; a page says it again after half of it."""
 _JSON = msgspec.json.Encoder()
+_PACK = msgspec.msgpack.Encoder()
+_WORK = msgspec.msgpack.Decoder(tuple[str, str, int, bool])
 _FIRST = {"output": 0, "stage": 1, "hall": 2, "moderation": 3, "me": 4, "public": 5}
 """The order of a flush: what is on air and those who work before the crowd."""
 _COUNTED = ("public", "stage", "moderation")
@@ -68,7 +75,7 @@ class Channel:
 class Watcher:
     """One connection and what it watches. `stale`: channel → the seq after which it has missed things."""
 
-    __slots__ = ("channels", "episode", "link", "person", "stale", "token")
+    __slots__ = ("behind_since", "channels", "episode", "link", "person", "stale", "token")
 
     def __init__(self, link: Link, person: str) -> None:
         self.link, self.person = link, person
@@ -76,24 +83,36 @@ class Watcher:
         self.channels: dict[str, Audience] = {}
         self.stale: dict[str, int] = {}
         self.episode = 0
+        self.behind_since = 0.0
 
 
 class Hub:
     """Made once per desk; for the loop's thread."""
 
-    def __init__(self, desk: Desk, render: Render, entrance: Callable[[str], documents.Data] | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        render: Render,
+        entrance: Callable[[str], documents.Data] | None = None,
+        presence: Presence | None = None,
+    ) -> None:
         self.desk, self.render = desk, render
         self.entrance = entrance
+        self.presence: Presence = presence or LocalPresence()
         self.channels: dict[str, Channel] = {}
         self.watchers: dict[Link, Watcher] = {}
         self._dirty: set[str] = set()
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
-        self._flushed_at = 0.0
+        self._flushed_at = self._dirty_since = 0.0
         self._fragments: dict[tuple[str, str, str], dict[str, tuple[int, bytes]]] = {}
         self._present: dict[str, int] = {}
         self._presence: dict[str, int] = {}
         self._rotate_at: asyncio.TimerHandle | None = None
         self._presence_at: asyncio.TimerHandle | None = None
+        self._counting: asyncio.Task[None] | None = None
+        self._working: dict[int, dict[str, asyncio.TimerHandle]] = {}
+        desk.bus.listen("working", self._hear_work)
+        self._epoch = desk.epoch
         desk.on_touched = self.touched
         desk.on_reset = self.reset
 
@@ -109,14 +128,22 @@ class Hub:
             self._join(watcher, name, since, lang, form)
 
     def leave(self, watcher: Watcher) -> None:
-        """The connection is gone."""
+        """The connection is gone; what this person was at work on is free, unless another page of theirs says so again."""
+        if "moderation" in watcher.channels:
+            for number in [number for number, people in self._working.items() if watcher.person in people]:
+                self.working(watcher.person, number, on=False)
         for name in list(watcher.channels):
             self._leave(watcher, name)
+        self._caught_up(watcher)
         self.watchers.pop(watcher.link, None)
 
     def reset(self) -> None:
-        """The state was read anew: everything that was rendered may be wrong."""
+        """The state was read anew: everything that was rendered may be wrong. Of another epoch, what is on the screens too."""
         self._fragments.clear()
+        if self.desk.epoch != self._epoch:
+            self._epoch = self.desk.epoch
+            for link in list(self.watchers):
+                link.close(COME_BACK, "the log was replaced")
         for channel in self.channels.values():
             channel.shown = set(documents.keys(self.desk.event, channel.name, channel.person))
             for audience in channel.audiences.values():
@@ -150,6 +177,7 @@ class Hub:
             self._rotate()
         if name == "public":
             self._present[watcher.person] = self._present.get(watcher.person, 0) + 1
+        if name in _COUNTED:
             self._presence_soon()
 
     def _leave(self, watcher: Watcher, name: str) -> None:
@@ -179,6 +207,9 @@ class Hub:
                 audience.resumed[since.seq] = frames
         if audience.channel.kind in _COUNTED and self._presence:
             frames = [*frames, self._counts(audience.channel, {"event": self._presence})]
+        if audience.channel.kind == "moderation" and self._working:
+            counts = {number: len(people) for number, people in self._working.items()}
+            frames = [*frames, self._counts(audience.channel, self._work(counts))]
         return frames
 
     def _known(self, since: Since) -> bool:
@@ -225,6 +256,9 @@ class Hub:
         if len(watcher.stale) == 1:
             watcher.episode += 1
             loop = asyncio.get_running_loop()
+            if not watcher.behind_since:
+                watcher.behind_since = loop.time()
+                metrics.BEHIND.inc()
             loop.call_later(self.desk.settings.slow_seconds, self._too_slow, watcher, watcher.episode)
         link.on_drained = lambda: self.desk.settled(lambda: self._drained(watcher))
 
@@ -235,6 +269,14 @@ class Hub:
                 watcher.stale[name] = since
             elif name in watcher.channels:
                 self._deliver(watcher, name, Since(self.desk.epoch, since))
+        if not watcher.stale:
+            self._caught_up(watcher)
+
+    def _caught_up(self, watcher: Watcher) -> None:
+        if watcher.behind_since:
+            metrics.BEHIND.dec()
+            metrics.STALE.observe(asyncio.get_running_loop().time() - watcher.behind_since)
+            watcher.behind_since = 0.0
 
     def _deliver(self, watcher: Watcher, name: str, since: Since | None) -> None:
         """Write what is current, and from now on what changes; who falls behind on it is noted as stale since now."""
@@ -254,6 +296,8 @@ class Hub:
 
     def touched(self, keys: Iterable[str]) -> None:
         """These documents have changed: they are flushed at once, or when the last flush is long enough ago."""
+        if not self._dirty:
+            self._dirty_since = asyncio.get_running_loop().time()
         self._dirty.update(keys)
         if "rights" in self._dirty:
             self._check_rights()
@@ -290,6 +334,7 @@ class Hub:
                 else:
                     channel.shown.discard(key)
             channel.flushed = self.desk.event.seq
+        metrics.FANOUT.observe(asyncio.get_running_loop().time() - self._dirty_since)
         if any(key.startswith("person/") for key in dirty):
             self._presence_soon()
 
@@ -379,7 +424,7 @@ class Hub:
     def _rotate(self) -> None:
         if self._rotate_at is None and "hall" in self.channels:
             period = self.desk.event.programme.code_period
-            wait = period - time.time() % period
+            wait = period - self.desk.now() / 1000 % period
             self._rotate_at = asyncio.get_running_loop().call_later(wait, self._rotated)
 
     def _rotated(self) -> None:
@@ -387,22 +432,72 @@ class Hub:
         self.touched(["entrance"])
         self._rotate()
 
+    # Who is at work on what, so that two moderators do not do the same: told, not logged, and forgotten when it is not said again.
+
+    def working(self, person: str, number: int, *, on: bool) -> None:
+        """A member of staff is at work on a contribution, or no more; everybody at a console sees it, in every process."""
+        if number in self.desk.event.contributions.items:
+            self._note_work(person, number, on=on)
+            self.desk.bus.announce("working", _PACK.encode((self.desk.slug, person, number, on)))
+
+    def _hear_work(self, data: bytes) -> None:
+        slug, person, number, on = _WORK.decode(data)
+        if slug == self.desk.slug:
+            self._note_work(person, number, on=on)
+
+    def _note_work(self, person: str, number: int, *, on: bool) -> None:
+        people = self._working.setdefault(number, {})
+        before = len(people)
+        if timer := people.pop(person, None):
+            timer.cancel()
+        if on:
+            forget = asyncio.get_running_loop().call_later(WORKING_SECONDS, self._forget_work, person, number)
+            people[person] = forget
+        if not people:
+            del self._working[number]
+        if len(people) != before:
+            self._tell_work({number: len(people)})
+
+    def _forget_work(self, person: str, number: int) -> None:
+        self._note_work(person, number, on=False)
+
+    def _tell_work(self, counts: dict[int, int]) -> None:
+        channel = self.channels.get("moderation")
+        if channel is not None:
+            frame = self._counts(channel, self._work(counts))
+            for audience in channel.audiences.values():
+                audience.group.send(frame)
+
+    def _work(self, counts: dict[int, int]) -> dict[str, dict[str, int]]:
+        return {f"contribution/{number}": {"working": count} for number, count in counts.items()}
+
     # Presence: counted, not logged.
 
     def _presence_soon(self) -> None:
-        if self._presence_at is None:
+        if self._presence_at is None and self._counting is None:
             loop = asyncio.get_running_loop()
             self._presence_at = loop.call_later(self.desk.settings.presence_seconds, self._count_presence)
 
     def _count_presence(self) -> None:
         self._presence_at = None
-        hall = sum(1 for person in self._present if self.desk.event.attendance.place(person) == "hall")
-        now = {"hall": hall, "home": len(self._present) - hall}
+        self._counting = asyncio.get_running_loop().create_task(self._count())
+        self._counting.add_done_callback(self._counted_all)
+
+    async def _count(self) -> None:
+        place = self.desk.event.attendance.place
+        now = await self.presence.count(self.desk.slug, {person: place(person) for person in self._present}, self.desk.now())
         if now != self._presence:
             self._presence = now
             for channel in self._counted():
                 for audience in channel.audiences.values():
                     audience.group.send(self._counts(channel, {"event": now}))
+
+    def _counted_all(self, counting: asyncio.Task[None]) -> None:
+        self._counting = None
+        if not counting.cancelled() and (error := counting.exception()) is not None:
+            LOGGER.error("bug in counting presence", exc_info=error)
+        if self.presence.shared and any(self._counted()):
+            self._presence_soon()
 
     def _counted(self) -> Iterator[Channel]:
         return (self.channels[name] for name in ("stage", "moderation", "public") if name in self.channels)

@@ -1,13 +1,28 @@
-"""The limits of this process: rates per person and per address, from the settings. A hall shares one address."""
+"""The limits: rates per person and per address, from the settings. A hall shares one address.
+
+Each process counts for itself and tells the others once a second what was taken, so that whoever spreads over the processes gains
+a second's worth at most. Without Redis the limits are those of each process.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import heapq
+import time
+from operator import itemgetter
+
+import msgspec
+
+from live.bus import Bus
 from live.settings import Settings
 from moderation.event import Event
 from moderation.limits import Rate
 from moderation.roles import STAFF, actor
 from rooms.command import Refused
 
+SHARED_SECONDS = 1.0
+BUSIEST = 500
+"""Of so many keys of each rate the other processes are told: who takes less than all of these takes little."""
 _GUESSABLE = ("person.join", "link.redeem")
 
 
@@ -19,6 +34,7 @@ class Limits:
         self.submit = Rate(settings.submit_burst, settings.submit_rate)
         self.address = Rate(settings.address_burst, settings.address_rate)
         self.guess = Rate(settings.join_burst, settings.join_rate)
+        self._rates = {"send": self.send, "submit": self.submit, "address": self.address, "guess": self.guess}
         self.most_connections = settings.connections_per_address
         self._connections: dict[str, int] = {}
 
@@ -49,3 +65,28 @@ class Limits:
         self._connections[address] -= 1
         if not self._connections[address]:
             del self._connections[address]
+
+    async def share(self, bus: Bus) -> None:
+        """Tell the other processes what is taken here, and charge what is taken there; until cancelled."""
+        bus.listen("rates", self._charge)
+        for rate in self._rates.values():
+            rate.taken = {}
+        while True:
+            await asyncio.sleep(SHARED_SECONDS)
+            told = {}
+            for name, rate in self._rates.items():
+                taken, rate.taken = rate.taken or {}, {}
+                if taken:
+                    told[name] = dict(heapq.nlargest(BUSIEST, taken.items(), key=itemgetter(1)))
+            if told:
+                bus.announce("rates", _PACK.encode(told))
+
+    def _charge(self, data: bytes) -> None:
+        now = time.monotonic()
+        for name, taken in _UNPACK.decode(data).items():
+            for key, cost in taken.items():
+                self._rates[name].charge(key, now, cost)
+
+
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(dict[str, dict[str, float]])

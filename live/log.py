@@ -7,15 +7,17 @@ database is the arbiter. SQLite: `BEGIN IMMEDIATE`.
 
 from __future__ import annotations
 
+import functools
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection
 
 from live import migrations
 
@@ -43,7 +45,6 @@ LOG = sa.Table(
     sa.UniqueConstraint("event", "actor", "command"),
     sqlite_with_rowid=False,
 )
-_ROW = (LOG.c.seq, LOG.c.at, LOG.c.actor, LOG.c.command, LOG.c.changes, LOG.c.result)
 SNAPSHOTS = sa.Table(
     "snapshots",
     METADATA,
@@ -61,13 +62,23 @@ PEOPLE = sa.Table(
 )
 KEYS = sa.Table("keys", METADATA, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False))
 
-_READ_HEAD = "SELECT head FROM events WHERE id = ?"
-_TAKE_HEAD = "UPDATE events SET head = head WHERE id = ? RETURNING head"
+_HEAD = "SELECT head, epoch FROM events WHERE id = ?"
+_HEAD_AND_CLOCK = "SELECT head, epoch, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) FROM events WHERE id = ?"
 _ADVANCE_HEAD = "UPDATE events SET head = ? WHERE id = ?"
 _APPEND = "INSERT INTO log (event, seq, at, actor, command, changes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS = "log.seq, log.at, actor, command, log.changes, log.result"
+_ROWS_AFTER = f"SELECT {_COLUMNS} FROM log WHERE event = ? AND seq > ? ORDER BY seq"
+_REWRITE = "UPDATE log SET changes = ? WHERE event = ? AND seq = ?"
+_FORGET_NAME = "DELETE FROM people WHERE event = ? AND person = ?"
+_ADD_NAME = "INSERT INTO people (event, person, name) VALUES (?, ?, ?)"
+_FORGET_SNAPSHOT = "DELETE FROM snapshots WHERE event = ?"
+_SAVE = "INSERT INTO snapshots (event, seq, shape, state) VALUES (?, ?, ?, ?)"
 _CHUNKS = (512, 64, 8, 1)
-# The hot statements are written out: compiling them anew costs more than running them.
+# What a commit does is written out, for one driver connection that is kept: SQLAlchemy's own work on a statement and on a
+# connection from its pool cost twice as much CPU as the whole transaction (measured on SQLite: 0.49 ms a commit instead of 0.2).
+
+BEGIN_WRITING = "BEGIN IMMEDIATE"
+"""SQLite: the write lock at once. A transaction that reads first and then writes could otherwise never upgrade."""
 
 Row = tuple[int, int, str, str, bytes, bytes]
 """seq, at (ms), actor, command id, changes, result."""
@@ -77,10 +88,28 @@ class Unavailable(Exception):
     """The database did not do it: locked, full, gone. Nothing of the transaction is stored."""
 
 
-class Stored:
-    """What the database knows of an event: identity, the last snapshot, the rows after it, and people's names."""
+class Head(NamedTuple):
+    """Where an event's log stands: the seq of the last row, the epoch (another one means that the whole log was replaced), and the
+    time in ms that all processes share: that of the database, where it has a clock of its own."""
 
-    def __init__(self, row: Any, snapshot: Any, rows: list[Row], names: dict[str, str]) -> None:
+    seq: int
+    epoch: str
+    now: int
+
+
+class Begun(NamedTuple):
+    """What a transaction finds: the rows that others appended, and the rows of commands answered before by (actor, command id)."""
+
+    head: Head
+    missed: list[Row]
+    answered: dict[tuple[str, str], Row]
+
+
+class Stored:
+    """What the database knows of an event: identity, the shared time, the last snapshot, the rows after it, and people's names."""
+
+    def __init__(self, row: Any, now: int, snapshot: Any, rows: list[Row], names: dict[str, str]) -> None:
+        self.now = now
         self.id: int = row.id
         self.slug: str = row.slug
         self.secret: str = row.secret
@@ -95,12 +124,13 @@ class Log:
 
     def __init__(self, url: str, *, lock_seconds: float = 2.0) -> None:
         self.engine = _engine(make_url(url), lock_seconds)
-        sqlite = self.engine.dialect.name == "sqlite"
-        # SQLite has locked with BEGIN IMMEDIATE; elsewhere it is the update of the row that makes the others wait.
-        self._take = self._for_driver(_READ_HEAD if sqlite else _TAKE_HEAD)
-        self._advance = self._for_driver(_ADVANCE_HEAD)
-        self._append = self._for_driver(_APPEND)
-        self._open: Connection | None = None
+        self._sqlite = self.engine.dialect.name == "sqlite"
+        self._mark = "?" if self.engine.dialect.paramstyle == "qmark" else "%s"
+        self._head = _HEAD if self._sqlite else _HEAD_AND_CLOCK
+        # SQLite is locked by BEGIN IMMEDIATE as a whole; elsewhere it is the event's row that makes the others wait.
+        self._take = self._head if self._sqlite else self._head + " FOR UPDATE"
+        self._writer: PoolProxiedConnection | None = None
+        self._within = False
 
     def create_tables(self) -> None:
         """Make the tables in an empty database. Raises `live.migrations.Mismatch` if there are another release's."""
@@ -114,7 +144,7 @@ class Log:
 
     def close(self) -> None:
         """Give all connections back."""
-        self._end(keep=False)
+        self._drop()
         self.engine.dispose()
 
     def key(self, name: str) -> str:
@@ -150,7 +180,9 @@ class Log:
             snapshot = connection.execute(found.where(SNAPSHOTS.c.event == row.id, SNAPSHOTS.c.shape == shape)).one_or_none()
             since = snapshot.seq if snapshot else 0
             people = connection.execute(sa.select(PEOPLE.c.person, PEOPLE.c.name).where(PEOPLE.c.event == row.id))
-            return Stored(row, snapshot, self._rows(connection, row.id, since), dict(tuple(one) for one in people))
+            rows = [tuple(one) for one in connection.exec_driver_sql(self._sql(_ROWS_AFTER), (row.id, since))]
+            now = _head(connection.exec_driver_sql(self._sql(self._head), (row.id,)).one()).now
+            return Stored(row, now, snapshot, rows, dict(tuple(one) for one in people))
 
     def names(self, event: int, people: Iterable[str]) -> dict[str, str]:
         """The current names of these people."""
@@ -161,66 +193,101 @@ class Log:
     def rows(self, event: int, since: int) -> list[Row]:
         """The rows after `since`, in order."""
         with _translated(), self.engine.connect() as connection:
-            return self._rows(connection, event, since)
+            return [tuple(row) for row in connection.exec_driver_sql(self._sql(_ROWS_AFTER), (event, since))]
 
-    def head(self, event: int) -> int:
-        """The seq of the last row."""
+    def head(self, event: int) -> Head:
+        """Where the event's log stands."""
         with _translated(), self.engine.connect() as connection:
-            return int(connection.scalar(sa.select(EVENTS.c.head).where(EVENTS.c.id == event)) or 0)
+            return _head(connection.exec_driver_sql(self._sql(self._head), (event,)).one_or_none())
 
-    def begin(self, event: int, since: int, commands: Sequence[tuple[str, str]]) -> tuple[list[Row], dict[tuple[str, str], Row]]:
-        """Take the event's row; returns the rows that others have appended after `since`, and the rows of those (actor, command
-        id) that were answered before. The transaction stays open until `commit` or `release`."""
+    def begin(self, event: int, since: int, commands: Sequence[tuple[str, str]]) -> Begun:
+        """Take the event's row. The transaction stays open until `commit`, `save` or `release`. A kept connection that turns out
+        to be dead, as after a restart of the database, is replaced once: nothing has been done on it yet."""
         with _translated(self):
-            self._open = connection = self._writing()
-            head = connection.exec_driver_sql(self._take, (event,)).scalar_one()
-            missed = [] if head == since else self._rows(connection, event, since)
-            return missed, self._answered(connection, event, commands)
+            kept = self._writer is not None
+            try:
+                head = self._begin(event)
+            except self._driver_error:
+                if not kept or not self._dead():
+                    raise
+                self._drop()
+                head = self._begin(event)
+            missed = [] if head.seq == since else self._fetch(_ROWS_AFTER, (event, since))
+            return Begun(head, missed, self._answered(event, commands))
 
     def rows_at(self, event: int, seqs: Sequence[int]) -> list[Row]:
         """These rows, within the open transaction."""
-        connection = self._open
-        assert connection is not None, "outside a transaction"
         with _translated(self):
-            query = sa.select(*_ROW).where(LOG.c.event == event, LOG.c.seq.in_(list(seqs))).order_by(LOG.c.seq)
-            return [tuple(row) for row in connection.execute(query)]
+            marks = ",".join("?" * len(seqs))
+            return self._fetch(f"SELECT {_COLUMNS} FROM log WHERE event = ? AND seq IN ({marks}) ORDER BY seq", (event, *seqs))
 
     def commit(self, event: int, rows: Sequence[Row], names: dict[str, str], rewritten: Sequence[tuple[int, bytes]] = ()) -> None:
         """Append the rows, write the names (empty: delete), and replace the changes of the rows that are to forget a text, all or
         nothing. The snapshot goes with a forgotten text: it holds it too."""
-        connection = self._open
-        assert connection is not None, "commit outside a transaction"
         with _translated(self):
-            connection.exec_driver_sql(self._append, [(event, *row) for row in rows])
-            connection.exec_driver_sql(self._advance, (rows[-1][0], event))
+            cursor = self._cursor()
+            if len(rows) == 1:
+                cursor.execute(self._sql(_APPEND), (event, *rows[0]))
+            else:
+                cursor.executemany(self._sql(_APPEND), [(event, *row) for row in rows])
+            cursor.execute(self._sql(_ADVANCE_HEAD), (rows[-1][0], event))
             for person, name in names.items():
-                connection.execute(PEOPLE.delete().where(PEOPLE.c.event == event, PEOPLE.c.person == person))
+                cursor.execute(self._sql(_FORGET_NAME), (event, person))
                 if name:
-                    connection.execute(PEOPLE.insert().values(event=event, person=person, name=name))
+                    cursor.execute(self._sql(_ADD_NAME), (event, person, name))
             for seq, changes in rewritten:
-                connection.execute(LOG.update().where(LOG.c.event == event, LOG.c.seq == seq).values(changes=changes))
+                cursor.execute(self._sql(_REWRITE), (changes, event, seq))
             if rewritten:
-                connection.execute(SNAPSHOTS.delete().where(SNAPSHOTS.c.event == event))
+                cursor.execute(self._sql(_FORGET_SNAPSHOT), (event,))
+            self._end(keep=True)
+
+    def saved(self, event: int) -> int:
+        """The seq of the event's snapshot, within the open transaction; 0 without one."""
+        with _translated(self):
+            found = self._fetch("SELECT seq FROM snapshots WHERE event = ?", (event,))
+            return int(found[0][0]) if found else 0
+
+    def save(self, event: int, seq: int, shape: str, state: bytes) -> None:
+        """Replace the event's snapshot and end the open transaction. Within one, so that the state is that of the last row: an
+        older one could bring back a text that was forgotten since."""
+        with _translated(self):
+            cursor = self._cursor()
+            cursor.execute(self._sql(_FORGET_SNAPSHOT), (event,))
+            cursor.execute(self._sql(_SAVE), (event, seq, shape, state))
             self._end(keep=True)
 
     def release(self) -> None:
-        """End the transaction without a trace."""
+        """End the transaction, if one is open, without a trace."""
         with _translated(self):
             self._end(keep=False)
 
-    def save(self, event: int, seq: int, shape: str, state: bytes) -> None:
-        """Replace the event's snapshot."""
-        with _translated(), self._writing() as connection, connection.begin():
-            connection.execute(SNAPSHOTS.delete().where(SNAPSHOTS.c.event == event))
-            connection.execute(SNAPSHOTS.insert().values(event=event, seq=seq, shape=shape, state=state))
-
-    def _for_driver(self, statement: str) -> str:
-        return statement if self.engine.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
+    def _sql(self, statement: str) -> str:
+        return statement if self._mark == "?" else statement.replace("?", self._mark)
 
     def _writing(self) -> Connection:
         return self.engine.connect().execution_options(writes=True)
 
-    def _answered(self, connection: Connection, event: int, commands: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    def _begin(self, event: int) -> Head:
+        if self._writer is None:
+            self._writer = self.engine.raw_connection()
+        self._within = True
+        cursor = self._cursor()
+        if self._sqlite:
+            cursor.execute(BEGIN_WRITING)
+        cursor.execute(self._sql(self._take), (event,))
+        return _head(cursor.fetchone())
+
+    def _cursor(self) -> Any:
+        assert self._within, "outside a transaction"
+        assert self._writer is not None
+        return self._writer.cursor()
+
+    def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        cursor = self._cursor()
+        cursor.execute(self._sql(statement), parameters)
+        return [tuple(row) for row in cursor.fetchall()]
+
+    def _answered(self, event: int, commands: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
         found: dict[tuple[str, str], Row] = {}
         start = 0
         while start < len(commands):
@@ -228,23 +295,51 @@ class Log:
             size = next(size for size in _CHUNKS if size <= len(commands) - start)
             chunk = commands[start : start + size]
             start += size
-            wanted = "WITH wanted (actor, command) AS (VALUES " + ",".join(["(?, ?)"] * size) + ")"
-            statement = f"{wanted} SELECT {_COLUMNS} FROM wanted JOIN log USING (actor, command) WHERE log.event = ?"
-            for row in connection.exec_driver_sql(self._for_driver(statement), (*(part for pair in chunk for part in pair), event)):
-                found[row[2], row[3]] = tuple(row)
+            for row in self._fetch(_wanted(size), (*(part for pair in chunk for part in pair), event)):
+                found[row[2], row[3]] = row
         return found
 
-    def _rows(self, connection: Connection, event: int, since: int) -> list[Row]:
-        query = sa.select(*_ROW).where(LOG.c.event == event, LOG.c.seq > since).order_by(LOG.c.seq)
-        return [tuple(row) for row in connection.execute(query)]
-
     def _end(self, *, keep: bool) -> None:
-        connection, self._open = self._open, None
-        if connection is not None:
-            try:
-                connection.commit() if keep else connection.rollback()
-            finally:
-                connection.close()
+        if not self._within or self._writer is None:
+            return
+        self._writer.commit() if keep else self._writer.rollback()
+        self._within = False
+
+    def _abandon(self) -> None:
+        """Roll back what is open; a connection that cannot even do that is given up."""
+        try:
+            self._end(keep=False)
+        except self._driver_error:
+            self._drop()
+        if self._dead():
+            self._drop()
+
+    def _dead(self) -> bool:
+        """Whether the kept connection is of no more use; SQLite's is a file."""
+        return self._writer is not None and bool(getattr(self._writer.driver_connection, "closed", False))
+
+    def _drop(self) -> None:
+        """Give the kept connection up, with whatever it had begun."""
+        writer, self._writer, self._within = self._writer, None, False
+        if writer is not None:
+            writer.invalidate()
+
+    @property
+    def _driver_error(self) -> type[Exception]:
+        return self.engine.dialect.loaded_dbapi.Error
+
+
+@functools.cache
+def _wanted(size: int) -> str:
+    wanted = "WITH wanted (actor, command) AS (VALUES " + ",".join(["(?, ?)"] * size) + ")"
+    return f"{wanted} SELECT {_COLUMNS} FROM wanted JOIN log USING (actor, command) WHERE log.event = ?"
+
+
+def _head(row: Any) -> Head:
+    """SQLite has no clock but this machine's. Raises Unavailable if the event is not there: the database was replaced."""
+    if row is None:
+        raise Unavailable("the event is gone")
+    return Head(int(row[0]), str(row[1]), int(row[2]) if len(row) > 2 else int(time.time() * 1000))
 
 
 class _translated:
@@ -259,21 +354,21 @@ class _translated:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
-        if self.log is not None and self.log._open is not None:
-            try:
-                self.log._end(keep=False)
-            except DBAPIError:
-                self.log.engine.dispose()
-        if isinstance(error, DBAPIError | PoolTimeout):
-            raise Unavailable(str(error)) from error
+        if self.log is not None:
+            self.log._abandon()
+        if isinstance(error, DBAPIError | PoolTimeout) or (self.log is not None and isinstance(error, self.log._driver_error)):
+            raise Unavailable(str(error).partition("\n")[0]) from error  # the first line: what follows quotes the values
 
 
 def _engine(url: URL, lock_seconds: float) -> Engine:
     if url.get_backend_name() == "postgresql":
-        wait = f"-c lock_timeout={int(lock_seconds * 1000)} -c idle_in_transaction_session_timeout=60000"
+        # A process that stops within a transaction, paused or cut off, loses it before those who wait for the row give up.
+        wait = f"-c lock_timeout={int(lock_seconds * 1000)} -c idle_in_transaction_session_timeout={int(lock_seconds * 600)}"
         timeouts = {"connect_timeout": max(2, int(lock_seconds)), "options": wait}
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=2, connect_args=timeouts)
-    engine = sa.create_engine(url, pool_size=2)
+        # Pre-ping: a connection that a restart of the database has cut is replaced before it is used.
+        url = url.set(drivername="postgresql+psycopg")
+        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, hide_parameters=True, connect_args=timeouts)
+    engine = sa.create_engine(url, pool_size=2, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -287,7 +382,6 @@ def _engine(url: URL, lock_seconds: float) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # IMMEDIATE takes the write lock at once: a transaction that reads first and then writes could otherwise never upgrade.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+        connection.exec_driver_sql(BEGIN_WRITING if connection.get_execution_options().get("writes") else "BEGIN")
 
     return engine

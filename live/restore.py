@@ -129,6 +129,7 @@ def _take_file(connection: Connection) -> None:
 
 def _take_tables(connection: Connection) -> None:
     """Whoever is connected now is seen; whoever comes later waits for these tables."""
+    migrations.take_time(connection)
     migrations.take_turns(connection)
     tables = [table.name for table in reflected(connection)]
     if tables:

@@ -7,13 +7,15 @@ import asyncio
 import gc
 import logging
 import socket
+import tempfile
 from typing import Any
 
+import msgspec
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from live import demo
+from live import demo, logs
 from live.admission import PacedProtocol
 from live.app import create, open_log
 from live.fanout import FanoutProtocol
@@ -28,9 +30,11 @@ def serve(given: argparse.Namespace, settings: Settings) -> int:
     """The command. `--demo` plays along in this process, so it has one."""
     if given.workers > 1 and not given.demo:
         open_log(settings).close()  # what is wrong with the database is told here, once, instead of by every process
-        export(settings)
-        uvicorn.run("live.server:worker", factory=True, workers=given.workers, **options(settings, given.host, given.port))
+        with tempfile.TemporaryDirectory(prefix="plenum-metrics-") as directory:
+            export(msgspec.structs.replace(settings, metrics_directory=directory))
+            uvicorn.run("live.server:worker", factory=True, workers=given.workers, **options(settings, given.host, given.port))
         return 0
+    logs.configure(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(given, settings))
     return 0
@@ -43,7 +47,7 @@ async def _serve(given: argparse.Namespace, settings: Settings) -> None:
         played, screens = await demo.prepare(settings, url)
         for what, address in screens:
             print(f"  {what:20s} {address}", flush=True)
-    server = Server(uvicorn.Config(create(settings), **options(settings, given.host, given.port)))
+    server = Server(uvicorn.Config(create(settings, alone=True), **options(settings, given.host, given.port)))
     tune_collector()
     async with asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(_play_along(server, played, f"http://{given.host}:{given.port}"))
@@ -76,8 +80,10 @@ async def _play_along(server: Server, played: demo.Demo | None, url: str) -> Non
 
 def worker() -> Starlette:
     """The application of one of several processes, which hand settings down by the environment."""
+    settings = load()
+    logs.configure(settings)
     tune_collector()
-    return create(load())
+    return create(settings)
 
 
 def options(settings: Settings, host: str, port: int) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def options(settings: Settings, host: str, port: int) -> dict[str, Any]:
         "loop": "uvloop",
         "backlog": BACKLOG,
         "access_log": False,
-        "log_level": "warning",
+        "log_config": None,
         "server_header": False,
         "proxy_headers": True,
         "forwarded_allow_ips": settings.trusted_proxies,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -17,6 +17,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[str, "Redis that tells several processes of each other's commits. Empty: none is needed"] = ""
     data: Annotated[str, "Directory of everything that is stored"] = "data"
     public_url: Annotated[str, "Address under which people reach the server, for QR codes and links. Empty: as browsers say"] = ""
+    imprint_url: Annotated[str, "Address of the imprint (DDG § 5), in the foot of every page"] = ""
+    privacy_url: Annotated[str, "Address of the privacy notice (GDPR Art. 13), in the foot of every page"] = ""
+    accessibility_url: Annotated[str, "Address of the accessibility statement (BGG § 12b), in the foot of every page"] = ""
     secure_cookies: Annotated[bool, "Set cookies for https only. Switch on behind TLS"] = False
     trusted_proxies: Annotated[str, "Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated"] = "127.0.0.1"
     batch_limit: Annotated[int, "Most commands in one commit; 1 switches group commit off"] = 1000
@@ -42,12 +45,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
+    metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""
+    metrics_directory: Annotated[str, "Where processes on one port add up what they count. `plenum serve` chooses one"] = ""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], "Least important lines that are written"] = "info"
+    log_format: Annotated[Literal["auto", "json", "text"], "How they are written. `auto`: as text on a terminal"] = "auto"
     drain_seconds: Annotated[float, "How long a stopping server lets its clients leave"] = 10.0
 
     @property
     def database(self) -> str:
         """Where the log is."""
         return self.database_url or f"sqlite:///{Path(self.data) / 'plenum.sqlite3'}"
+
+
+MAY_BE_ZERO = frozenset({"flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
+"""At once, or none at all. Any other number of zero would stop everything or keep a core busy."""
+
+
+_WEB = ("https://", "http://", "/")
 
 
 def variable(name: str) -> str:
@@ -69,11 +83,16 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
         field: source[variable(field)] for field in Settings.__struct_fields__ if variable(field) in source
     }
     values.update({name: value for name, value in given.items() if value is not None})
-    try:
-        return msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as problem:
-        what, _, field = str(problem).partition(" - at `$.")
-        raise msgspec.ValidationError(f"{variable(field.rstrip('`'))}: {what}") from None
+    for name, value in values.items():
+        try:
+            number = msgspec.structs.asdict(msgspec.convert({name: value}, Settings, strict=False))[name]
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(f"{variable(name)}: {error}") from error
+        if name.endswith("_url") and name not in ("database_url", "redis_url") and number and not number.startswith(_WEB):
+            raise msgspec.ValidationError(f"{variable(name)}: must begin with https://, http:// or /, not {value}")
+        if type(number) in (int, float) and not (number > 0 or (number == 0 and name in MAY_BE_ZERO)):
+            raise msgspec.ValidationError(f"{variable(name)}: must be more than 0, not {value}")
+    return msgspec.convert(values, Settings, strict=False)
 
 
 def set_in(environment: Mapping[str, str] | None = None) -> list[str]:
@@ -91,3 +110,5 @@ def unknown(environment: Mapping[str, str] | None = None) -> list[str]:
 def export(settings: Settings) -> None:
     """Hand the settings down to processes that this one starts."""
     os.environ.update({variable(name): str(getattr(settings, name)) for name in Settings.__struct_fields__})
+    if settings.metrics_directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_directory

@@ -11,11 +11,12 @@ from starlette.requests import HTTPConnection, Request
 from frontend.assets import Assets
 from frontend.render import document
 from live.desk import Desk
-from live.desks import Desks
+from live.desks import NEWEST, Desks
 from live.hub import Hub
 from live.identity import AGE, COOKIE, Identity, valid_id
 from live.limits import Limits
 from live.log import Unavailable
+from live.presence import Presence
 from live.settings import Settings
 from moderation.documents import Data, iso
 from rooms.command import Refused
@@ -25,15 +26,12 @@ if TYPE_CHECKING:
     from live.wire import Connection
 
 
-NEWEST = 20
-"""Events on the list."""
-
-
 class Site:
     """See the module."""
 
-    def __init__(self, settings: Settings, desks: Desks, identity: Identity, assets: Assets) -> None:
-        self.settings, self.desks, self.identity, self.assets = settings, desks, identity, assets
+    def __init__(self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence) -> None:
+        self.settings, self.desks, self.identity, self.assets, self.presence = settings, desks, identity, assets, presence
+        self.legal = settings.imprint_url, settings.privacy_url, settings.accessibility_url
         self.limits = Limits(settings)
         self.hubs: dict[str, Hub] = {}
         self._reached = settings.public_url.rstrip("/")
@@ -46,8 +44,19 @@ class Site:
             desk = await self.find(slug)
             hub = self.hubs.get(slug)  # somebody else may have come meanwhile
             if hub is None:
-                hub = self.hubs[slug] = Hub(desk, self._render(slug), lambda lang: self.entrance(desk))
+                hub = self.hubs[slug] = Hub(desk, self._render(slug), lambda lang: self.entrance(desk), self.presence)
         return hub
+
+    async def missing(self) -> list[str]:
+        """The engines that do not answer: "database", "redis"."""
+        wrong = []
+        try:
+            await self.desks.slugs()
+        except Unavailable:
+            wrong.append("database")
+        if not await self.presence.reachable():
+            wrong.append("redis")
+        return wrong
 
     async def find(self, slug: str) -> Desk:
         """The event's desk. Refuses `unknown_event`, `storage_unavailable`."""
@@ -111,9 +120,9 @@ class Site:
         """The stage's own browser tells how people reach us. Staff only: anybody else could put another address on the screen."""
         self._reached = self.address(request)
 
-    def entrance(self, desk: Any) -> Data:
+    def entrance(self, desk: Desk) -> Data:
         """The data of `entrance`: the hall's address with the code of this moment."""
-        now, period = int(time.time() * 1000), desk.event.programme.code_period
+        now, period = desk.now(), desk.event.programme.code_period
         code = code_at(desk.event.secret, now, period)
         address = f"{self._reached}/e/{desk.slug}/hall"
         until = iso((now // (period * 1000) + 1) * period * 1000)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import msgspec
 
+from live import metrics
 from live.desk import Answer, Done
 from live.fanout import Frame, Link
 from live.hub import Hub, Since, Watcher
 from live.identity import valid_id
 from live.limits import Limits
-from moderation.roles import actor, check_channel
+from moderation.capabilities import COMMANDS
+from moderation.event import Event
+from moderation.roles import STAFF, actor, check_channel
 from rooms.command import Refused
 
 MALFORMED, OVERLOADED = 4502, 4002
@@ -37,6 +40,13 @@ class Open(msgspec.Struct, tag_field="t", tag="open", forbid_unknown_fields=True
     token: str | None = None
 
 
+class Working(msgspec.Struct, tag_field="t", tag="working", forbid_unknown_fields=True):
+    """This member of staff is at work on a contribution, or no more; to be said again while it lasts."""
+
+    contribution: int
+    on: bool = True
+
+
 class Do(msgspec.Struct, tag_field="t", tag="do", forbid_unknown_fields=True):
     """One command."""
 
@@ -51,9 +61,11 @@ class Identified(msgspec.Struct):
     id: str | None = None
 
 
-_FRAMES = msgspec.json.Decoder(Open | Do)
+_FRAMES = msgspec.json.Decoder(Open | Do | Working)
 _JSON = msgspec.json.Encoder()
 _IDENTIFIED = msgspec.json.Decoder(Identified)
+NOISE = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
+"""What decoding raises on a frame that is none: no JSON, no Unicode, nested without end."""
 
 
 class Connection:
@@ -69,6 +81,7 @@ class Connection:
         "link",
         "malformed",
         "person",
+        "role",
         "unanswered",
         "watcher",
         "wording",
@@ -81,6 +94,7 @@ class Connection:
         self.limits, self.wording, self.languages = limits, wording, languages
         self.watcher = Watcher(link, person)
         self.lang = languages[0]
+        self.role = ""
         self.gone = False
         self.unanswered = 0
         self.malformed = 0
@@ -94,17 +108,20 @@ class Connection:
         """One text message."""
         try:
             frame = _FRAMES.decode(text)
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except NOISE:
             self._malformed(text)
             return
         if isinstance(frame, Do):
             self._do(frame)
+        elif isinstance(frame, Working):
+            self._working(frame)
         else:
             self.hub.desk.settled(lambda: self._open(frame))
 
     def closed(self) -> None:
         """The client is gone; what it sent is still decided."""
         self.gone = True
+        self._count("")
         self.hub.leave(self.watcher)
 
     def _do(self, frame: Do) -> None:
@@ -115,10 +132,21 @@ class Connection:
                 raise Refused("too_many", retry_after=1.0)
             self.limits.command(self.hub.desk.event, self.person, self.address, frame.name, asyncio.get_running_loop().time())
         except Refused as refused:
+            metrics.command(frame.name if frame.name in COMMANDS else "unknown", refused.code)
             self._write(refusal(frame.id, refused, self.lang, self.wording))
             return
         self.unanswered += 1
         self.hub.desk.submit(self.person, frame.id, frame.name, frame.args, self._reply)
+
+    def _working(self, frame: Working) -> None:
+        try:
+            self.limits.opening(self.person, asyncio.get_running_loop().time())
+            if "moderation" not in self.watcher.channels:
+                raise Refused("forbidden")
+        except Refused as refused:
+            self._write(refusal(None, refused, self.lang, self.wording))
+            return
+        self.hub.working(self.person, frame.contribution, on=frame.on)
 
     def _reply(self, id: str, answer: Answer) -> None:
         self.unanswered -= 1
@@ -143,8 +171,17 @@ class Connection:
             name: Since(since.epoch, since.seq) if since.epoch is not None and since.seq is not None else None
             for name, since in frame.channels.items()
         }
+        self._count(counted_as(event, self.person, frame.channels))
         self.watcher.token = frame.token
         self.hub.watch(self.watcher, wanted, self.lang, frame.form)
+
+    def _count(self, role: str) -> None:
+        """This connection counts as one of this role from now on; none: as gone."""
+        if self.role:
+            metrics.CONNECTIONS.labels(self.role).dec()
+        self.role = role
+        if role:
+            metrics.CONNECTIONS.labels(role).inc()
 
     def _malformed(self, text: str) -> None:
         self.malformed += 1
@@ -153,12 +190,22 @@ class Connection:
             return
         try:
             id = _IDENTIFIED.decode(text).id
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except NOISE:
             id = None
         self._write(refusal(id, Refused("malformed"), self.lang, self.wording))
 
     def _write(self, frame: dict[str, object]) -> None:
         self.link.write(Frame(_JSON.encode(frame)))
+
+
+def counted_as(event: Event, person: str, channels: Collection[str]) -> str:
+    """What a connection is for: a screen, a member of staff by their first role, or somebody in the hall or at home."""
+    if any(name.startswith("output/") for name in channels):
+        return "output"
+    if "stage" in channels:
+        return "stage"
+    who = actor(event, person)
+    return next((role for role in STAFF if role in who.roles), event.attendance.place(person))
 
 
 def done(id: str, answer: Done) -> bytes:

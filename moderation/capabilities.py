@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from typing import get_args
 
 import msgspec
 
@@ -11,7 +13,8 @@ from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import contributions, joining, programme, support
-from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
+from rooms.contributions import MIN_TEXT, Contribution, State
 
 COMMANDS: Commands = {
     **programme.COMMANDS,
@@ -30,6 +33,8 @@ _APPLY: Changes = {
     **support.CHANGES,
     **roles.CHANGES,
 }
+
+_TIMERS: tuple[Timers, ...] = (programme.timers,)
 
 AnyChange = (
     programme.Configured
@@ -58,7 +63,7 @@ def parse(name: str, arguments: bytes | msgspec.Raw) -> Command:
         raise Refused("unknown_command", field="name")
     try:
         return decoder.decode(arguments)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         place = _PLACE.search(str(error))
         raise Refused("malformed", field=place[1] or place[2] if place else "args") from None
 
@@ -69,6 +74,38 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
     if event.phase == "documented" and name not in STILL_POSSIBLE and not actor.any_of("organiser"):
         raise Refused("closed")
     return COMMANDS[name][1](event, actor, command, now)
+
+
+def timers(event: Event) -> list[Timer]:
+    """What the system does by itself, now or later; fired ones may be among them, as the log knows."""
+    return [timer for capability in _TIMERS for timer in capability(event)]
+
+
+@cache
+def denied(held: frozenset[str]) -> frozenset[str]:
+    """Which of the console's buttons are not for somebody with these roles: `<command>`, or `<command>@<state>` where others are.
+    The rules themselves are asked, about somebody else's contribution, so that there is one place that says who may."""
+    who = Actor("", held)
+    granted: set[str] = set()
+    found: set[tuple[str, State]] = set()
+    for state in get_args(State):
+        event = Event("", "", phase="live")
+        event.contributions.items[1] = item = _example(state)
+        for name in queue.allowed(event, item):
+            arguments = {"contribution": 1, "text": "…" * MIN_TEXT, "reason": "…" * MIN_TEXT}
+            kind = COMMANDS[name][0]
+            command = kind(**{field: value for field, value in arguments.items() if field in kind.__struct_fields__})
+            try:
+                decide(event, who, name, command, 0)
+            except Refused:
+                found.add((name, state))
+            else:
+                granted.add(name)
+    return frozenset(name if name not in granted else f"{name}@{state}" for name, state in found)
+
+
+def _example(state: State) -> Contribution:
+    return Contribution(1, "idea", "…", None, "home", "somebody else", 0, state, trail=["received"])
 
 
 def apply(event: Event, seq: int, at: int, by: str, changes: Iterable[Change]) -> list[str]:

@@ -13,6 +13,8 @@ class Rate:
         self.per_second = per_second
         self._buckets: dict[str, tuple[float, float]] = {}
         self._swept = 0.0
+        self.taken: dict[str, float] | None = None
+        """What was taken since somebody last looked, where somebody does: for the other processes."""
 
     def take(self, key: str, now: float, cost: float = 1.0) -> None:
         """Take from the key's bucket at time `now` (s, monotonic). Refuses `too_many` with the seconds to wait."""
@@ -22,12 +24,20 @@ class Rate:
             self._buckets[key] = (tokens, now)
             raise Refused("too_many", retry_after=max(1.0, round((cost - tokens) / self.per_second + 0.5)))
         self._buckets[key] = (tokens - cost, now)
+        if self.taken is not None:
+            self.taken[key] = self.taken.get(key, 0.0) + cost
         if now - self._swept > self.burst / self.per_second:
             self._sweep(now)
 
+    def charge(self, key: str, now: float, cost: float) -> None:
+        """What was taken from the key's bucket elsewhere. It may be left in debt, of one burst at most."""
+        tokens, at = self._buckets.get(key, (self.burst, now))
+        tokens = min(self.burst, tokens + (now - at) * self.per_second)
+        self._buckets[key] = (max(-self.burst, tokens - cost), now)
+
     def _sweep(self, now: float) -> None:
-        # A bucket that has had time to fill up again is as good as none.
-        full_after = self.burst / self.per_second
+        # A bucket that has had time to fill up again, from a debt too, is as good as none.
+        full_after = 2 * self.burst / self.per_second
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if now - bucket[1] < full_after}
         self._swept = now
 

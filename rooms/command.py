@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -24,6 +24,15 @@ class Actor(msgspec.Struct, frozen=True):
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What somebody asks for. Fields are validated by type at the edge and by the rule in `decide`."""
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """A command that the system sends by itself at `at` (ms). Its id is the same in every process: the log takes it once."""
+
+    at: int
+    id: str
+    name: str
+    command: Command
 
 
 class Change(msgspec.Struct, frozen=True, tag_field="c", omit_defaults=True):
@@ -56,6 +65,9 @@ class Refused(Exception):
 
 Commands = dict[str, tuple[type[Command], Callable[[Any, Actor, Any, int], Outcome]]]
 """Name → (arguments, rule). A rule takes event, actor, command and the time in ms; it changes nothing, and returns or refuses."""
+
+Timers = Callable[[Any], Iterable[Timer]]
+"""Event → its timers that may still be due."""
 
 Changes = dict[type[Change], Callable[[Any, Any, int, str], tuple[str, ...]]]
 """Change → how it changes the state. Takes event, change, the row's time in ms and its actor; returns the keys touched."""

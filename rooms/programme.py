@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -50,6 +51,17 @@ class Venue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str = ""
 
 
+class Scheduled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The event goes to this phase by itself at this moment (ISO 8601 with offset), unless somebody was earlier."""
+
+    at: str
+    phase: Phase
+
+
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+"""A part of an address that needs no escaping."""
+
+
 class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts of an event. Times are ISO 8601 with offset; `code_period` is in seconds."""
 
@@ -62,6 +74,7 @@ class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: tuple[Topic, ...] = ()
     agenda: tuple[AgendaItem, ...] = ()
     stream: Stream = Stream()
+    schedule: tuple[Scheduled, ...] = ()
     premoderation: bool = True
     code_period: int = 150
 
@@ -96,14 +109,33 @@ class Advanced(Change, frozen=True, tag="advanced"):
 
 def configure(event: Event, actor: Actor, command: Configure, now: int) -> Outcome:
     """Refuses `wrong_slug` if the facts belong to another event, and `wrong_fact` what no page could show."""
+    check(command.programme)
     if command.programme.slug != event.slug:
         raise Refused("wrong_slug", field="slug")
-    for field in ("starts", "ends"):
-        if not _is_moment(getattr(command.programme, field)):
-            raise Refused("wrong_fact", field=field)
-    if command.programme.code_period < 1:
-        raise Refused("wrong_fact", field="code_period")
     return Outcome([Configured(command.programme)])
+
+
+def check(programme: Programme) -> None:
+    """Refuses `wrong_fact` with the field that no page could show."""
+    if not _SLUG.fullmatch(programme.slug):
+        raise Refused("wrong_fact", field="slug")
+    for field in ("starts", "ends"):
+        if not _is_moment(getattr(programme, field)):
+            raise Refused("wrong_fact", field=field)
+    if not all(_is_moment(one.at) for one in programme.schedule):
+        raise Refused("wrong_fact", field="schedule")
+    if programme.code_period < 1:
+        raise Refused("wrong_fact", field="code_period")
+
+
+def timers(event: Event) -> list[Timer]:
+    """The phases to come by themselves."""
+    later = PHASES[PHASES.index(event.phase) + 1 :]
+    return [
+        Timer(_ms(one.at), f"timer/phase/{one.phase}/{one.at}", "event.advance", Advance(phase=one.phase))
+        for one in event.programme.schedule
+        if one.phase in later
+    ]
 
 
 def advance(event: Event, actor: Actor, command: Advance, now: int) -> Outcome:
@@ -120,6 +152,10 @@ def _is_moment(text: str) -> bool:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
+
+
+def _ms(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def configured(event: Event, change: Configured, now: int, by: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.flow.evening import Evening
 from tests.flow.server import Server
+from tests.live.engines import Postgres, RedisServer
 
 OPEN_HANDED: dict[str, object] = dict.fromkeys(
     ("send_burst", "submit_burst", "address_burst", "join_burst", "address_rate", "submit_rate"), 1000000
@@ -47,3 +48,21 @@ async def evening(running: Server) -> AsyncIterator[Evening]:
     async with Evening(running, await running.event()) as evening:
         yield evening
     assert "Traceback" not in running.said()[before:], running.said()[before:]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One PostgreSQL for all tests."""
+    engine = Postgres(tmp_path_factory.mktemp("postgres"))
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis that the test may kill and start again."""
+    engine = RedisServer()
+    engine.start()
+    yield engine
+    engine.stop()

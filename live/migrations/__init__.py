@@ -26,6 +26,8 @@ VERSION_TABLE = "alembic_version"
 PATIENCE = 60.0
 """Seconds that a migration tries to get its locks. Each try waits only as long as a commit does (`lock_seconds`): in PostgreSQL
 everybody else's commits queue up behind a change of a table that waits."""
+PAUSE_SECONDS = 600
+"""How long a migration, a backup or a restore may be silent before PostgreSQL takes it for dead."""
 _ADVISORY = int.from_bytes(b"plenum")
 T = TypeVar("T")
 
@@ -85,12 +87,19 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
 
     def once() -> tuple[str | None, str]:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            take_time(connection)
             take_turns(connection)
             before = revision(connection)
             upgrade(connection, head())
             return before, head()
 
     return _patiently(once)
+
+
+def take_time(connection: Connection) -> None:
+    """Do not lose the transaction over a pause, such as that of a slow disk: a commit does soon, for those who wait for it."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{PAUSE_SECONDS}s'")
 
 
 def take_turns(connection: Connection) -> None:

@@ -179,6 +179,13 @@ class Cast:
         """Somebody who has signed in as moderator."""
         return await self._signed_in(Moderator, "moderator", size, **options)
 
+    async def console(self, role: str, size: Size = LAPTOP) -> Moderator:
+        """Somebody at the console with this role."""
+        person = await self._signed_in(Moderator, role, size)
+        await person.opens("/moderation")
+        await person.linked()
+        return person
+
     async def stage(self, size: Size = PROJECTOR, **options: Any) -> Person:
         """The projector, signed in as operator."""
         return await self._signed_in(Person, "operator", size, **options)

@@ -9,8 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.cast import WITHIN, Cast, Moderator, Participant, Person
-from tests.browser.line import Line
 from tests.flow.evening import Evening
+from tests.flow.line import Line
 from tests.flow.server import Server
 from tests.prerequisites import BROWSERS
 

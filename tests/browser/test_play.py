@@ -11,8 +11,8 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.cast import Cast, Moderator, Participant, Person
-from tests.browser.line import Line
 from tests.flow.evening import Evening
+from tests.flow.line import Line
 from tests.flow.server import PROGRAMME, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -174,3 +174,34 @@ async def test_a_helper_enters_what_stands_on_a_card(moderator: Moderator) -> No
     await expect(moderator.card(1)).to_contain_text("on paper")
     await expect(entry.get_by_label("Text", exact=True)).to_have_value("")
     await expect(entry.get_by_label("Text", exact=True)).to_be_focused()  # for the next card of the pile
+
+
+async def test_each_role_is_offered_what_it_may_do(cast: Cast, home: Participant, moderator: Moderator) -> None:
+    await home.says("Benches at the lake")
+    await moderator.sees(1, "received")
+    operator = await cast.console("operator")
+    await expect(operator.card(1)).to_be_visible()
+    await expect(operator.card(1).get_by_role("button", name="Approve")).to_be_hidden()
+    await operator.presses("a", 1)
+    await operator.presses("e", 1)
+    await expect(operator.card(1).locator("details[open]")).to_have_count(0)
+    await expect(operator.card(1)).to_have_attribute("data-state", "received")
+
+    await moderator.presses("a", 1)
+    await expect(operator.card(1)).to_have_attribute("data-state", "approved")
+    await operator.presses("l", 1)
+    await expect(moderator.card(1)).to_have_attribute("data-state", "on_air")
+
+
+async def test_two_moderators_see_who_is_at_work_on_what(cast: Cast, home: Participant, moderator: Moderator) -> None:
+    await home.says("Benches at the lake")
+    await moderator.sees(1, "received")
+    other = await cast.console("moderator")
+    await other.sees(1, "received")
+    note = other.card(1).get_by_text("Somebody else is working on this")
+    await expect(note).to_be_hidden()
+    await moderator.presses("e", 1)
+    await expect(note).to_be_visible()
+    await expect(moderator.card(1).get_by_text("Somebody else is working on this")).to_be_hidden()
+    await moderator.page.keyboard.press("Escape")
+    await expect(note).to_be_hidden()

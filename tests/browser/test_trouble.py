@@ -10,8 +10,8 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.cast import LAPTOP, PHONE, PROJECTOR, Cast, Moderator, Participant, Person
-from tests.browser.line import Line
 from tests.flow.evening import Evening
+from tests.flow.line import Line
 from tests.flow.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]

@@ -90,6 +90,13 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"the server does not answer:\n{self.said()}")
 
+    def beside(self, *command: str) -> subprocess.Popen[bytes]:
+        """`plenum …` running beside this server on the same data and engines. The caller ends it."""
+        with self.output.open("ab") as output:
+            return subprocess.Popen(
+                [*PLENUM, *command, "--data", str(self.data)], cwd=ROOT, env=self.environment, stdout=output, stderr=output
+            )
+
     def stop(self) -> int:
         """SIGTERM, as a platform does it; returns the exit status."""
         assert self.process is not None

@@ -364,6 +364,7 @@ def every_page() -> Iterator[tuple[str, dict[str, Any]]]:
         "notice": None,
         "filters": {},
         "roles": ["moderator"],
+        "denied": "contribution.air",
     }
     console |= {"command_id": "c1", "channels": channels}
     yield "moderation.html", console
@@ -410,6 +411,7 @@ def test_every_page_is_whole_and_keeps_to_the_policy(number: int, lang: str) -> 
     given = {
         "static": lambda name: f"/static/v/{name}",
         "path": "/e/digital",
+        "legal": ("https://stadt.example/impressum", "", "/barrierefrei"),
         "event": EVENT,
         "person": {"name": "Jule", "place": "home"},
     }

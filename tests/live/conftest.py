@@ -1,37 +1,19 @@
-"""Engines for the tests of what runs on them."""
+"""Databases for the tests of what is stored in them."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.live.engines import Postgres, RedisServer
+from tests.live.engines import Postgres
 from tests.live.release import next_release_of
 
 NewDatabase = Callable[[str], str]
 """sqlite or postgresql → the address of an empty database."""
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """One PostgreSQL for all tests."""
-    engine = Postgres(tmp_path_factory.mktemp("postgres"))
-    engine.start()
-    yield engine
-    engine.stop()
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    """A Redis that the test may kill and start again."""
-    engine = RedisServer()
-    engine.start()
-    yield engine
-    engine.stop()
 
 
 @pytest.fixture

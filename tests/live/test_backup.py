@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,7 @@ def test_a_backup_shows_one_moment_even_if_others_write_between_its_tables(
             connection.commit()
         if table.name == "events":
             append(writing, 3, 3, anna="Anna, jetzt anders", bilal="Bilal")
+            writing.begin(3, 3, [])
             writing.save(3, 3, "shape", b"newer")
 
     monkeypatch.setattr(backups, "_streamed", then_write)
@@ -170,6 +172,26 @@ def test_a_backup_shows_one_moment_even_if_others_write_between_its_tables(
         found = {}
     assert (found.get("people") == [list(one) for one in before["people"]]) is isolated
     assert as_at_first(log) != before
+
+
+def test_a_backup_that_has_to_wait_for_its_disk_is_not_cut_off(
+    new_database: Callable[[str], str], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends a commit's transaction that is silent for longer than somebody would wait for it."""
+    log = Log(new_database("postgresql"), lock_seconds=0.2)
+    leave_behind(log, named=True)
+    streamed = backups._streamed
+
+    def slowly(connection: Connection, table: sa.Table) -> Any:
+        threading.Event().wait(0.3)
+        return streamed(connection, table)
+
+    monkeypatch.setattr(backups, "_streamed", slowly)
+    assert backup(log, file).rows("log") == 2
+    monkeypatch.setattr(migrations, "take_time", lambda connection: None)  # the control
+    with pytest.raises(Unavailable, match="idle-in-transaction"):
+        backup(log, file)
+    log.close()
 
 
 def test_writers_and_a_backup_do_not_wait_for_each_other(log: Log, file: Path, database: str, open_log: OpenLog) -> None:
@@ -230,7 +252,7 @@ async def test_a_backup_of_a_running_server_holds_everything_acknowledged_before
         committed = len(ours.rows)
         assert ours.rows == theirs.rows[:committed]
         assert committed < len(theirs.rows)
-        assert elsewhere.head(ours.id) == committed
+        assert elsewhere.head(ours.id).seq == committed
         texts = {change["text"] for one in ours.rows for change in msgspec.json.decode(one[4]) if change["c"] == "submitted"}
         assert before.keys() <= texts
         theirs.rows = theirs.rows[:committed]
@@ -304,6 +326,8 @@ def test_a_damaged_file_is_refused_and_nothing_is_changed(
     damages += [whole + whole, whole + b"more", b"SQLite format 3\0" + whole, b"{}\n"]
     for damage in damages:
         file.write_bytes(damage)
+        if unharmed(file, whole):
+            continue
         with pytest.raises(Impossible, match=r"damaged or no backup of Plenum.*Nothing was changed"):
             restore(target, file, replace=replace)
     if replace:
@@ -311,6 +335,14 @@ def test_a_damaged_file_is_refused_and_nothing_is_changed(
     else:
         with target.engine.connect() as connection:
             assert migrations.revision(connection) is None
+
+
+def unharmed(file: Path, whole: bytes) -> bool:
+    """Whether the change has hit one of the bits that mean nothing to gzip."""
+    try:
+        return file.read_bytes()[:10] == whole[:10] and gzip.decompress(file.read_bytes()) == gzip.decompress(whole)
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def changed_row(unpacked: list[bytes]) -> list[bytes]:
@@ -553,4 +585,4 @@ def test_a_large_database_is_not_held_in_memory(
         tracemalloc.stop()
     assert file.stat().st_size > 40_000_000
     assert max(peaks) < 12_000_000
-    assert target.head(1) == 4000
+    assert target.head(1).seq == 4000

@@ -5,54 +5,83 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
+from live import admin
 from live.admin import configure
-from live.desk import Answer, Desk, Done
+from live.desk import SHAPE, Answer, Desk, Done, restored
 from live.desks import Desks
-from live.log import Log, Row, Unavailable
+from live.log import Begun, Log, Row, Unavailable
 from live.settings import Settings
+from moderation.capabilities import COMMANDS
+from moderation.event import Event
 from moderation.roles import hashed
-from rooms.command import SYSTEM, Refused
-from rooms.programme import Programme
+from rooms.command import SYSTEM, Refused, Timer
+from rooms.contributions import Submit
+from rooms.programme import Programme, Scheduled
 
 PROGRAMME = Programme("abend", {"de": "Abend"}, "2020-08-20T18:00:00+02:00", "2020-08-20T20:00:00+02:00", premoderation=False)
 SECONDS = 10
 
 
 class GatedLog(Log):
-    """A log whose commits wait until they may, or fail."""
+    """A log whose commits and looks for names wait until they may, or fail."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.open = threading.Event()
+    def __init__(self, url: str, **options: float) -> None:
+        super().__init__(url, **options)
+        self.open, self.names_open = threading.Event(), threading.Event()
         self.open.set()
-        self.reached = threading.Event()
-        self.broken = False
+        self.names_open.set()
+        self.reached, self.names_reached = threading.Event(), threading.Event()
+        self.broken: Exception | None = None
+        self.names_broken: Exception | None = None
 
     def commit(self, event: int, rows: Sequence[Row], names: dict[str, str], rewritten: Sequence[tuple[int, bytes]] = ()) -> None:
         self.reached.set()
         assert self.open.wait(SECONDS)
-        if self.broken:
+        if self.broken is not None:
             self.release()
-            raise Unavailable("no space left")
+            raise self.broken
         super().commit(event, rows, names, rewritten)
+
+    def names(self, event: int, people: Iterable[str]) -> dict[str, str]:
+        self.names_reached.set()
+        assert self.names_open.wait(SECONDS)
+        if self.names_broken is not None:
+            raise self.names_broken
+        return super().names(event, people)
+
+
+class TrustingLog(Log):
+    """For controls: asks nobody before it writes, as if the database did not arbitrate. It finds a free place for its rows."""
+
+    def begin(self, event: int, since: int, commands: Sequence[tuple[str, str]]) -> Begun:
+        return super().begin(event, since, commands)._replace(missed=[])
+
+    def commit(self, event: int, rows: Sequence[Row], names: dict[str, str], rewritten: Sequence[tuple[int, bytes]] = ()) -> None:
+        head = int(self._fetch("SELECT head FROM events WHERE id = ?", (event,))[0][0])
+        super().commit(event, [(head + n, *row[1:]) for n, row in enumerate(rows, 1)], names, rewritten)
 
 
 class Evening:
     """An open event on its own database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: type[Log] = GatedLog, **options: float) -> None:
         self.url = f"sqlite:///{folder / 'plenum.sqlite3'}"
-        self.log = GatedLog(self.url)
+        self.log: Any = kind(self.url, **options)
         self.log.create_tables()
         self.desk: Desk
+        self.first: asyncio.Task[Done]
 
     async def send(self, person: str, command: str, /, *, id: str | None = None, **arguments: Any) -> Done:
         """One command."""
@@ -79,6 +108,23 @@ async def evening(tmp_path: Path) -> AsyncIterator[Evening]:
         made.desk = desk
         yield made
     made.log.close()
+
+
+@asynccontextmanager
+async def opened(*evenings: Evening, **options: Any) -> AsyncIterator[None]:
+    """The same event on desks of their own, as in processes of their own, which hear of each other by the log only."""
+    settings = Settings(**{"tail_seconds": 0.05, **options})
+    async with AsyncExitStack() as stack:
+        for evening in evenings:
+            desks = await stack.enter_async_context(Desks(evening.log, settings))
+            if evening is evenings[0]:
+                await configure(desks, PROGRAMME, "live")
+            desk = await desks.get("abend")
+            assert desk is not None
+            evening.desk = desk
+        yield
+    for evening in evenings:
+        evening.log.close()
 
 
 async def until(flag: threading.Event) -> None:
@@ -140,17 +186,187 @@ async def test_a_repeated_id_gets_its_first_answer_at_once_later_and_after_a_res
     assert evening.texts() == ["Mehr Bänke"] * 2
 
 
+async def test_an_old_answer_is_found_in_memory_and_later_in_the_log(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("live.desk.RECENT", 5)
+    answers = [await evening.submit(id=f"id-{n}") for n in range(20)]
+    kept = [n for n in range(20) if evening.desk._remembered("anna", f"id-{n}")]
+    assert 6 <= len(kept) < 20, "memory has an end"
+    for n, first in enumerate(answers):
+        assert await evening.submit(id=f"id-{n}") == first
+    assert len(evening.texts()) == 20
+
+
+async def test_a_repeated_command_that_changed_nothing_gets_its_first_answer_too(evening: Evening) -> None:
+    """Anna's second click changed nothing; sent again after she took it back, it must not give her support once more."""
+    await evening.submit()
+    await evening.send("anna", "support.give", contribution=1, id="first")
+    second = await evening.send("anna", "support.give", contribution=1, id="second")
+    await evening.send("anna", "support.withdraw", contribution=1, id="third")
+
+    assert (await evening.send("anna", "support.give", contribution=1, id="second")).result == second.result
+    assert evening.desk.event.supports.count(1) == 0
+
+
+async def test_what_was_refused_may_be_sent_again_under_its_id(evening: Evening) -> None:
+    with pytest.raises(Refused, match="text_too_short"):
+        await evening.send("anna", "contribution.submit", id="a", kind="idea", text="")
+    await evening.submit(id="a")
+    assert len(evening.texts()) == 1
+
+
+async def test_one_refusal_in_a_batch_is_nobody_elses(evening: Evening) -> None:
+    await hold(evening)
+    sending = [
+        asyncio.create_task(evening.send(f"p{n}", "contribution.submit", kind="idea", text=text))
+        for n, text in enumerate(["Mehr Grün", "", "Mehr Bänke"])
+    ]
+    answers = await released(evening, sending)
+    assert [isinstance(answer, Done) for answer in answers] == [True, False, True]
+    assert evening.texts() == ["Mehr Bänke", "Mehr Grün", "Mehr Bänke"]
+
+
+async def test_what_is_sent_together_is_decided_in_its_order(evening: Evening) -> None:
+    """Each sees what the ones before have changed, though nothing is committed yet."""
+    await hold(evening)
+    commands = ["contribution.hide", "contribution.restore", "contribution.shortlist", "contribution.air", "contribution.air"]
+    sending = [asyncio.create_task(evening.send(SYSTEM, name, contribution=1)) for name in commands]
+    answers = await released(evening, sending)
+    assert [msgspec.json.decode(answer.result)["state"] for answer in answers[:4]] == [
+        "hidden",
+        "approved",
+        "shortlisted",
+        "on_air",
+    ]
+    assert isinstance(answers[4], Refused)
+
+
+async def hold(evening: Evening) -> None:
+    """A first commit is under way and waits, so that all that follow become one batch."""
+    evening.log.reached.clear()
+    evening.log.open.clear()
+    evening.first = asyncio.create_task(evening.submit("first"))
+    await until(evening.log.reached)
+
+
+async def released(evening: Evening, sending: Sequence[asyncio.Task[Done]]) -> list[Any]:
+    """The answers of these commands, which were one batch."""
+    before = evening.desk.commits
+    await asyncio.sleep(0)  # all of them stand in line
+    evening.log.open.set()
+    answers = await asyncio.gather(*sending, return_exceptions=True)
+    assert evening.desk.commits - before == 2, "the first one, and one for all the others"
+    return answers
+
+
 async def test_a_commit_that_fails_is_refused_and_leaves_no_trace(evening: Evening) -> None:
     await evening.submit()
-    evening.log.broken = True
+    evening.log.broken = Unavailable("no space left")
     with pytest.raises(Refused, match="storage_unavailable") as refused:
         await evening.submit(id="b")
     assert refused.value.retry_after is not None
     assert await evening.desk.read(lambda: len(evening.desk.event.contributions.items)) == 1
 
-    evening.log.broken = False
+    evening.log.broken = None
     assert (await evening.submit(id="b")).seq == 4
     assert len(evening.texts()) == 2
+
+
+async def test_after_a_failed_commit_the_state_is_what_the_log_says(evening: Evening) -> None:
+    await evening.submit(name="Anna")
+    resets: list[int] = []
+    evening.desk.on_reset = lambda: resets.append(evening.desk.event.seq)
+    evening.log.broken = Unavailable("no space left")
+    answers = await asyncio.gather(
+        evening.submit("bilal", name="Bilal"),
+        evening.send("anna", "contribution.withdraw", contribution=1),
+        evening.send(SYSTEM, "contribution.air", contribution=1),
+        return_exceptions=True,
+    )
+    assert {answer.code for answer in answers if isinstance(answer, Refused)} == {"storage_unavailable"}
+    await evening.desk.read(lambda: None)
+    assert resets == [3] * len(resets)
+    assert resets
+
+    stored = evening.log.load("abend", SHAPE)
+    event, names = restored(stored)
+    assert evening.desk.event == event
+    assert evening.desk.names == names == {"anna": "Anna", "contribution/1": "Anna"}
+    assert event.contributions.items[1].text == "Mehr Bänke"
+
+
+async def test_what_others_wrote_meanwhile_is_shown_after_a_failed_commit(tmp_path: Path) -> None:
+    """Reading the log anew brings their rows into the state: they count as touched, or nobody here would ever see them."""
+    here, there = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here, there, tail_seconds=1_000):
+        await here.submit()
+        touched: list[str] = []
+        here.desk.on_touched = touched.extend
+        written = asyncio.Event()
+
+        class Meanwhile(Unavailable):
+            """The database comes back, and somebody else was first."""
+
+        async def read_again() -> Any:
+            if not written.is_set():
+                await there.submit("bilal")
+                written.set()
+            return await read()
+
+        read, here.desk._read_again = here.desk._read_again, read_again  # type: ignore[method-assign]
+        here.log.broken = Meanwhile("gone")
+        with pytest.raises(Refused, match="storage_unavailable"):
+            await here.submit("cem")
+        here.log.broken = None
+        await here.submit("dora")
+        assert here.texts() == ["Mehr Bänke"] * 3
+        assert {"contribution/2", "contribution/3"} <= set(touched)
+
+
+async def test_a_bug_in_a_rule_is_refused_and_the_others_go_on(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(COMMANDS, "person.join", (COMMANDS["person.join"][0], broken))
+    answers = await asyncio.gather(
+        evening.submit(), evening.send("anna", "person.join"), evening.submit("bilal"), return_exceptions=True
+    )
+    assert [answer.code if isinstance(answer, Refused) else "done" for answer in answers] == ["done", "bug", "done"]
+
+
+async def test_a_bug_under_the_rules_is_answered_and_the_desk_goes_on(evening: Evening) -> None:
+    """Otherwise everybody waits for ever, and who sends the same again after a restart brings it down again."""
+    await evening.submit()
+    evening.log.broken = ZeroDivisionError("a bug")
+    with pytest.raises(Refused, match="bug"):
+        await asyncio.wait_for(evening.submit("bilal", id="a"), SECONDS)
+    assert await evening.desk.read(lambda: len(evening.desk.event.contributions.items)) == 1
+    evening.log.broken = None
+    assert (await asyncio.wait_for(evening.submit("bilal", id="a"), SECONDS)).seq == 4
+
+
+@pytest.mark.parametrize("who", ["reader", "reply", "watcher"])
+async def test_who_fails_on_being_told_takes_nobody_with_them(evening: Evening, who: str) -> None:
+    """One connection's error must not end the evening for all."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    await hold(evening)
+    if who == "reader":
+        evening.desk.settled(fail)
+    elif who == "reply":
+        evening.desk.submit("anna", "a", "contribution.submit", b'{"kind":"idea","text":"Mehr Gr\xc3\xbcn"}', fail)
+    else:
+        evening.desk.on_touched = fail
+    evening.log.open.set()
+    assert (await asyncio.wait_for(evening.submit("bilal"), SECONDS)).seq >= 4
+    await evening.first
+
+
+async def test_what_a_reader_raises_is_the_readers(evening: Evening) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await evening.desk.read(lambda: 1 // 0)
+    await evening.submit()
 
 
 async def test_a_database_that_somebody_else_locks_is_refused_in_time_and_comes_back(tmp_path: Path) -> None:
@@ -178,8 +394,7 @@ async def test_a_full_disk_is_refused_with_nothing_half_done(tmp_path: Path) -> 
         desk = await desks.get("abend")
         assert desk is not None
         evening.desk = desk
-        pool = evening.log.engine
-        with pool.connect() as connection:
+        with evening.log.engine.connect() as connection:
             pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
         await limit_pages(desks, evening.log, pages + 8)
         texts = ["x" * 990 + f"{n:03d}" for n in range(200)]
@@ -195,14 +410,9 @@ async def test_a_full_disk_is_refused_with_nothing_half_done(tmp_path: Path) -> 
 
 
 async def limit_pages(desks: Desks, log: Log, pages: int) -> None:
-    """SQLite's own way to have a small disk; the limit belongs to a connection, and the pool has one for the writer."""
-
-    def limit() -> None:
-        with log.engine.connect() as first, log.engine.connect() as second:
-            for connection in (first, second):
-                connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-
-    await desks.writer.do(limit)
+    """SQLite's own way to have a small disk; the limit belongs to a connection, so that all are made anew."""
+    sa.event.listen(log.engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count={pages}"))
+    await desks.writer.do(log.close)
 
 
 async def sent(evening: Evening, text: str) -> Answer:
@@ -217,70 +427,105 @@ async def sent(evening: Evening, text: str) -> Answer:
 
 async def test_two_processes_take_turns_and_both_know_everything(tmp_path: Path) -> None:
     here, there = Evening(tmp_path), Evening(tmp_path)
-    async with Desks(here.log, Settings()) as mine, Desks(there.log, Settings()) as yours:
-        await configure(mine, PROGRAMME, "live")
-        for evening, desks in ((here, mine), (there, yours)):
-            desk = await desks.get("abend")
-            assert desk is not None
-            evening.desk = desk
-        await asyncio.gather(*(one.submit(f"p{n}") for n in range(50) for one in (here, there)))
+    async with opened(here, there):
+        await asyncio.gather(*(one.submit(f"p{n}", name=f"Name {n}") for n in range(50) for one in (here, there)))
         for evening in (here, there):
             await caught_up(evening.desk, 102)
-        assert msgspec.msgpack.encode(here.desk.event) == msgspec.msgpack.encode(there.desk.event)
-    assert len(here.texts()) == 100
+        assert here.desk.event == there.desk.event
+        assert list(here.desk.event.touched) == list(there.desk.event.touched)
+        assert here.desk.names == there.desk.names
+        assert len(here.texts()) == 100
 
 
 async def caught_up(desk: Desk, seq: int) -> None:
     """The desk looks at the log from time to time by itself."""
-    async with asyncio.timeout(SECONDS):
-        while desk.event.seq < seq:
-            await asyncio.wait_for(noticed(desk), SECONDS)
-
-
-async def noticed(desk: Desk) -> None:
-    """Something was shown."""
     shown = asyncio.Event()
     desk.on_touched = lambda keys: shown.set()
-    await shown.wait()
+    async with asyncio.timeout(SECONDS):
+        while desk.event.seq < seq:
+            await shown.wait()
+            shown.clear()
+
+
+async def race(turns: int, here: Evening, there: Evening) -> list[int]:
+    """How many of two people got in with the same link at the same moment, turn by turn."""
+    winners = []
+    for turn in range(turns):
+        token = f"token-{turn}"
+        await here.send(SYSTEM, "link.create", role="helper", token_hash=hashed(token))
+        await there.desk.look()
+        sending = [one.send(f"{name}-{turn}", "link.redeem", token=token) for name, one in (("anna", here), ("bilal", there))]
+        answers = await asyncio.gather(*sending, return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, BaseException)]
+        assert all(isinstance(one, Refused) and one.code == "link_used" for one in refused), refused
+        winners.append(len(answers) - len(refused))
+    return winners
 
 
 async def test_a_link_is_redeemed_once_however_many_processes_race_for_it(tmp_path: Path) -> None:
     here, there = Evening(tmp_path), Evening(tmp_path)
-    async with Desks(here.log, Settings()) as mine, Desks(there.log, Settings()) as yours:
-        await configure(mine, PROGRAMME, "live")
-        for evening, desks in ((here, mine), (there, yours)):
-            desk = await desks.get("abend")
-            assert desk is not None
-            evening.desk = desk
-        for turn in range(50):
-            await here.send(SYSTEM, "link.create", role="helper", token_hash=hashed(f"t{turn}"))
-            winners = await race(f"t{turn}", [here.send, there.send])
-            assert winners == 1
+    async with opened(here, there, tail_seconds=1_000):
+        assert await race(50, here, there) == [1] * 50
 
 
-async def race(token: str, ways: list[Callable[..., Any]]) -> int:
-    """How many of two people got in with the same link at the same moment."""
-    answers = await asyncio.gather(
-        *(send(f"person-{n}-{token}", "link.redeem", token=token) for n, send in enumerate(ways)), return_exceptions=True
-    )
-    return sum(isinstance(answer, Done) for answer in answers)
+async def test_the_control_who_decides_on_an_old_state_lets_both_in(tmp_path: Path) -> None:
+    """What the transaction protects from: a process that has not read what another one has just written."""
+    here, there = Evening(tmp_path, TrustingLog), Evening(tmp_path, TrustingLog)
+    async with opened(here, there, tail_seconds=1_000):
+        assert await race(1, here, there) == [2]
 
 
-async def test_the_control_two_states_that_do_not_ask_the_database_both_let_somebody_in(tmp_path: Path) -> None:
-    """What the transaction protects from: each state alone sees a link that nobody has used."""
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    one, other = Evening(tmp_path / "a"), Evening(tmp_path / "b")
-    winners = 0
-    for evening in (one, other):
-        async with Desks(evening.log, Settings()) as desks:
-            await configure(desks, PROGRAMME, "live")
-            desk = await desks.get("abend")
-            assert desk is not None
-            evening.desk = desk
-            await evening.send(SYSTEM, "link.create", role="helper", token_hash=hashed("t"))
-            winners += await race("t", [evening.send])
-    assert winners == 2
+async def test_what_the_command_line_writes_is_noticed(tmp_path: Path) -> None:
+    here, command_line = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here):
+        async with Desks(command_line.log, Settings()) as desks:
+            noticing = asyncio.create_task(caught_up(here.desk, 3))
+            await admin.link(desks, "abend", "moderator")
+        await noticing
+        assert [link.role for link in here.desk.event.roles.links.values()] == ["moderator"]
+
+
+async def test_who_looks_sees_what_was_written_before_and_who_does_not_look_does_not(tmp_path: Path) -> None:
+    here, there = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here, there, tail_seconds=1_000):
+        await here.submit()
+        assert there.desk.event.seq == 2, "the control: nothing rings, and nobody has looked"
+        await there.desk.look()
+        assert there.desk.event.seq == 3
+
+
+async def test_a_contribution_of_another_process_is_shown_with_its_name_or_not_at_all(tmp_path: Path) -> None:
+    """The name is fetched from another table. Whoever reads between state and name would render, and keep, a voice without one."""
+    here, there = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here, there, tail_seconds=1_000):
+        await here.submit(name="Anna")
+        there.log.names_open.clear()
+        looking = asyncio.create_task(there.desk.look())
+        await until(there.log.names_reached)
+        seen: list[tuple[int, str]] = []
+
+        def read() -> None:
+            seen.append((len(there.desk.event.contributions.items), there.desk.names.get("contribution/1", "")))
+
+        there.desk.settled(read)
+        there.log.names_open.set()
+        await looking
+        there.desk.settled(read)
+        assert seen in ([(0, ""), (1, "Anna")], [(1, "Anna"), (1, "Anna")])
+
+
+async def test_a_failed_look_for_names_leaves_the_database_to_the_others(tmp_path: Path) -> None:
+    here, there = Evening(tmp_path, lock_seconds=0.2), Evening(tmp_path, lock_seconds=0.2)
+    async with opened(here, there, tail_seconds=1_000):
+        await here.submit(name="Anna")
+        there.log.names_broken = Unavailable("gone")
+        with pytest.raises(Refused, match="storage_unavailable"):
+            await there.submit("bilal")
+        there.log.names_broken = None
+        await here.submit("cem")
+        await there.submit("bilal")
+        assert there.desk.names["contribution/1"] == "Anna"
+        assert len(there.texts()) == 3
 
 
 async def test_what_an_author_takes_back_is_gone_from_log_and_snapshot(evening: Evening) -> None:
@@ -294,6 +539,33 @@ async def test_what_an_author_takes_back_is_gone_from_log_and_snapshot(evening: 
         assert database.execute("SELECT count(*) FROM snapshots").fetchone() == (0,)
         assert database.execute("SELECT count(*) FROM people WHERE person = 'contribution/1'").fetchone() == (0,)
     assert "Unwiderruflich" not in dump
+
+
+async def test_a_process_that_is_behind_does_not_bring_a_forgotten_text_back(tmp_path: Path) -> None:
+    """Its state still has the text; its snapshot must not."""
+    here, behind = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here, behind, tail_seconds=1_000):
+        await here.send("anna", "contribution.submit", kind="idea", text="Unwiderruflich peinlich")
+        await behind.desk.look()
+        await here.send("anna", "contribution.withdraw", contribution=1)
+        assert behind.desk.event.contributions.items[1].text == "Unwiderruflich peinlich", "the control: it has not heard of it"
+        await behind.desk.save()
+        with sqlite3.connect(here.url.removeprefix("sqlite:///")) as database:
+            states = [state for (state,) in database.execute("SELECT state FROM snapshots")]
+        assert not any(b"peinlich" in state for state in states)
+
+
+async def test_what_is_sent_and_taken_back_in_one_batch_never_reaches_the_disk(evening: Evening) -> None:
+    await hold(evening)
+    sending = [
+        asyncio.create_task(
+            evening.send("anna", "contribution.submit", kind="idea", text="Unwiderruflich peinlich", name="Wilhelmine")
+        ),
+        asyncio.create_task(evening.send("anna", "contribution.withdraw", contribution=2)),
+    ]
+    assert all(isinstance(answer, Done) for answer in await released(evening, sending))
+    folder = Path(evening.url.removeprefix("sqlite:///")).parent
+    assert not any(b"peinlich" in file.read_bytes() for file in folder.iterdir())
 
 
 async def test_a_new_start_reads_snapshot_and_log_to_the_same_state(tmp_path: Path) -> None:
@@ -312,3 +584,94 @@ async def test_a_new_start_reads_snapshot_and_log_to_the_same_state(tmp_path: Pa
         assert msgspec.msgpack.encode(again.event) == state
         assert again.names == names
     evening.log.close()
+
+
+@pytest.mark.parametrize("notice", ["look", "commit"])
+async def test_a_log_that_was_replaced_is_read_anew(tmp_path: Path, notice: str) -> None:
+    """As `plenum restore --replace` does, while the server runs: the epoch tells."""
+    here, operator = Evening(tmp_path), Evening(tmp_path)
+    async with opened(here, tail_seconds=1_000):
+        await here.submit()
+        await here.submit("bilal")
+        with operator.log.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM log WHERE seq > 3")
+            connection.exec_driver_sql("DELETE FROM snapshots")
+            connection.exec_driver_sql("UPDATE events SET head = 3, epoch = 'restored'")
+        resets: list[str] = []
+        here.desk.on_reset = lambda: resets.append(here.desk.epoch)
+        if notice == "look":
+            await here.desk.look()
+        else:
+            with pytest.raises(Refused, match="storage_unavailable"):
+                await here.submit("cem", id="c")
+            await here.desk.look()
+        assert resets == ["restored"]
+        assert (await here.submit("cem", id="c")).seq == 4
+        assert len(here.texts()) == 2
+    operator.log.close()
+
+
+def soon(milliseconds: int = 150) -> str:
+    """So many milliseconds from now."""
+    return (datetime.now(UTC) + timedelta(milliseconds=milliseconds)).isoformat()
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["the id is the same", "control: an id of each process"])
+async def test_a_timer_fires_once_however_many_processes_fire_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    moment = int(time.time() * 1000) + 150
+
+    def timers(event: Event) -> list[Timer]:
+        id = "timer/gong" if shared else str(uuid.uuid4())
+        return [] if gongs(event) else [Timer(moment, id, "contribution.submit", Submit(kind="idea", text="Ein Gong"))]
+
+    monkeypatch.setattr("live.desk.timers", timers)
+    evenings = [Evening(tmp_path) for _ in range(3)]
+    async with opened(*evenings, tail_seconds=0.05):
+        for evening in evenings:
+            await caught_up(evening.desk, 3)
+            await evening.submit("anna")
+        assert (len(gongs(evenings[-1].desk.event)) == 1) == shared
+
+
+def gongs(event: Event) -> list[str]:
+    return [item.text for item in event.contributions.items.values() if item.text == "Ein Gong"]
+
+
+async def test_an_event_goes_to_its_scheduled_phase_by_itself_and_only_forwards(tmp_path: Path) -> None:
+    evening = Evening(tmp_path)
+    async with Desks(evening.log, Settings(tail_seconds=0.05)) as desks:
+        schedule = (Scheduled(soon(), "live"), Scheduled(soon(-1_000), "registration"), Scheduled(soon(3_600_000), "closed"))
+        await configure(desks, msgspec.structs.replace(PROGRAMME, schedule=schedule))
+        desk = await desks.get("abend")
+        assert desk is not None
+        evening.desk = desk
+        await caught_up(desk, 3)
+        assert desk.event.phase == "live"
+        await evening.send(SYSTEM, "event.advance", phase="registration")
+        await desk.look()
+        assert await desk.read(lambda: desk.event.phase) == "registration", "what somebody decided since is not undone"
+    evening.log.close()
+
+
+async def test_a_timer_that_met_a_locked_database_fires_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evening = Evening(tmp_path, lock_seconds=0.05)
+    async with opened(evening, tail_seconds=0.05):
+        other = sqlite3.connect(evening.url.removeprefix("sqlite:///"), isolation_level=None)
+        facts = msgspec.structs.replace(PROGRAMME, schedule=(Scheduled(soon(), "closed"),))
+        await evening.send(SYSTEM, "event.configure", programme=msgspec.to_builtins(facts))
+        other.execute("BEGIN EXCLUSIVE")
+        answers: asyncio.Queue[Answer] = asyncio.Queue()
+        answered = evening.desk._fired_timer
+
+        def listen(command: str, answer: Answer) -> None:
+            answered(command, answer)
+            answers.put_nowait(answer)
+
+        monkeypatch.setattr(evening.desk, "_fired_timer", listen)
+        assert isinstance(await asyncio.wait_for(answers.get(), SECONDS), Refused)
+        other.execute("ROLLBACK")
+        other.close()
+        await caught_up(evening.desk, 4)
+        assert evening.desk.event.phase == "closed"

@@ -341,7 +341,7 @@ async def write_until(person: Person, done: asyncio.Event) -> int:
     return written
 
 
-@pytest.mark.parametrize("words", ["serve", "serve --workers 2", "event list", "link abend moderator", "migrate"])
+@pytest.mark.parametrize("words", ["serve", "serve --workers 2", "worker", "event list", "link abend moderator", "migrate"])
 def test_every_command_refuses_a_newer_database_in_one_line(
     words: str, log: Log, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

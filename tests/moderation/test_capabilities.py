@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -10,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation import queue, roles
-from moderation.capabilities import COMMANDS, AnyChange, apply, parse
+from moderation.capabilities import COMMANDS, AnyChange, apply, denied, parse
 from moderation.queue import STILL_POSSIBLE
 from rooms import contributions, joining, programme, support
 from rooms.command import SYSTEM, Change, Refused
-from tests.moderation.evening import EXAMPLES, Evening, same
+from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (programme, joining, contributions, support, queue, roles)
 JSON = st.recursive(
@@ -154,3 +156,42 @@ def test_no_change_has_room_for_personal_data(change: type[Change]) -> None:
     assert not names & {"email", "phone", "address"}
     if "name" in names:
         assert change in (roles.Created, roles.Revoked)
+
+
+@pytest.mark.parametrize(
+    ("role", "hidden"),
+    [
+        ("organiser", set()),
+        ("moderator", set()),
+        ("operator", {"approve", "return", "shortlist", "hide", "edit", "restore@approved", "restore@answered"}),
+        ("helper", {"approve", "return", "shortlist", "hide", "edit", "air", "answer", "restore"}),
+    ],
+)
+def test_the_console_hides_what_the_rules_refuse_to_a_role(role: str, hidden: set[str]) -> None:
+    found = denied(frozenset({role}))
+    assert {f"contribution.{name}" for name in hidden} <= found
+    assert {name.partition("@")[0] for name in found} == {f"contribution.{name}".partition("@")[0] for name in hidden}
+
+
+@pytest.mark.parametrize("role", ["organiser", "moderator", "operator", "helper"])
+def test_what_is_shown_is_done_and_what_is_hidden_is_refused(role: str) -> None:
+    """Every button of every state, pressed on a real evening."""
+    who = {title: person for person, title in STAFF.items()}[role]
+    hidden = denied(frozenset({role}))
+    for state in ("received", "approved", "shortlisted", "on_air", "answered", "returned", "hidden"):
+        evening = Evening("live")
+        number = evening.bring(state)
+        for name in evening.seen("moderation", f"contribution/{number}")["may"]:
+            again = Evening("live")
+            number = again.bring(state)
+            fields = {"contribution.edit": {"text": "Neuer Text"}, "contribution.return": {"reason": "Bitte kürzer"}}.get(name, {})
+            if hidden & {name, f"{name}@{state}"}:
+                assert again.refused(who, name, contribution=number, **fields).code in ("forbidden", "unknown_contribution")
+            else:
+                again.send(who, name, contribution=number, **fields)
+
+
+def test_whatever_can_be_hidden_has_its_rule_in_the_stylesheet() -> None:
+    sheet = (Path(__file__).parents[2] / "frontend/static/css/desk.css").read_text("utf-8")
+    everything = {name for size in range(5) for held in combinations(roles.STAFF, size) for name in denied(frozenset(held))}
+    assert {name for name in everything if f'[data-denied~="{name}"]' not in sheet} == set()

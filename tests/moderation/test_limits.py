@@ -98,3 +98,34 @@ def test_who_has_not_come_for_long_is_forgotten() -> None:
     assert len(rate) == 10_000
     rate.take("anna", 11.0)
     assert len(rate) <= 1
+
+
+def test_what_was_taken_elsewhere_counts_here_up_to_one_burst_of_debt() -> None:
+    rate = Rate(burst=10, per_second=1)
+    rate.charge("anna", 0, 8)
+    rate.take("anna", 0, 2)
+    with pytest.raises(Refused):
+        rate.take("anna", 0)
+    rate.charge("anna", 0, 1_000)
+    with pytest.raises(Refused) as refused:
+        rate.take("anna", 0)
+    assert refused.value.retry_after == pytest.approx(11, abs=1)
+    rate.take("anna", 11)
+
+
+def test_a_debt_is_not_forgotten_before_it_is_paid() -> None:
+    rate = Rate(burst=10, per_second=1)
+    rate.charge("anna", 0, 20)
+    rate.take("bilal", 10.5)  # sweeps
+    with pytest.raises(Refused):
+        rate.take("anna", 10.5)
+
+
+def test_what_is_taken_is_told_only_where_somebody_asks() -> None:
+    rate = Rate(burst=10, per_second=1)
+    rate.take("anna", 0)
+    assert rate.taken is None
+    rate.taken = {}
+    rate.take("anna", 0)
+    rate.take("anna", 0, 2)
+    assert rate.taken == {"anna": 3}

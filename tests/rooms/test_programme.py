@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
 
+from moderation.capabilities import timers
 from rooms.command import SYSTEM
 from rooms.programme import PHASES
 from tests.moderation.evening import PROGRAMME, Evening
@@ -94,10 +97,11 @@ def test_the_facts_of_another_event_are_refused() -> None:
         ({"starts": ""}, "starts"),
         ({"ends": "20.08.2020"}, "ends"),
         ({"starts": "2020-08-20T18:00:00"}, "starts"),
+        ({"schedule": [{"at": "18:00", "phase": "live"}]}, "schedule"),
         ({"code_period": 0}, "code_period"),
         ({"code_period": -150}, "code_period"),
     ],
-    ids=["no time", "empty", "German date", "no offset", "no period", "backwards"],
+    ids=["no time", "empty", "German date", "no offset", "no date", "no period", "backwards"],
 )
 def test_facts_that_no_page_could_show_are_refused(facts: dict[str, Any], field: str) -> None:
     """Every page shows when the event starts, and the stage divides by the period."""
@@ -111,3 +115,25 @@ def test_facts_that_no_page_could_show_are_refused(facts: dict[str, Any], field:
 )
 def test_facts_of_another_shape_are_malformed(facts: dict[str, Any]) -> None:
     assert Evening("live").refused(SYSTEM, "event.configure", programme=PROGRAMME | facts).code == "malformed"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_only_the_phases_to_come_are_waited_for(phase: str) -> None:
+    evening = Evening(phase)
+    moments = {other: f"2020-08-2{n}T18:00:00+02:00" for n, other in enumerate(PHASES)}
+    configure(evening, schedule=[{"at": at, "phase": other} for other, at in moments.items()])
+    waiting = [(msgspec.to_builtins(timer.command)["phase"], timer.id) for timer in timers(evening.event)]
+    later = PHASES[PHASES.index(phase) + 1 :]
+    assert [to for to, _ in waiting] == list(later)
+    assert all(id.endswith(moments[to]) for to, id in waiting)
+
+
+def test_a_phase_that_was_moved_is_another_timer() -> None:
+    evening = Evening("registration")
+    seen = set()
+    for at in ("2020-08-20T18:00:00+02:00", "2020-08-20T18:15:00+02:00"):
+        configure(evening, schedule=[{"at": at, "phase": "live"}])
+        (timer,) = timers(evening.event)
+        assert timer.at == datetime.fromisoformat(at).timestamp() * 1000
+        seen.add(timer.id)
+    assert len(seen) == 2

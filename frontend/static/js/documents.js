@@ -13,7 +13,7 @@ import { Idiomorph } from "../vendor/idiomorph.js";
 const held = /** @type {Map<HTMLElement, Map<string, HTMLElement>>} */ (new Map());
 
 /** Set by scripts in the browser, not by the server. */
-const OURS = new Set(["aria-pressed", "aria-current", "aria-disabled", "data-on"]);
+const OURS = new Set(["aria-pressed", "aria-current", "aria-disabled", "data-on", "data-working"]);
 
 /** @param {Docs} docs */
 export function apply(docs) {
@@ -34,6 +34,7 @@ export function count(counts) {
         for (const [name, number] of Object.entries(numbers))
           for (const place of item.querySelectorAll(`[data-count="${CSS.escape(name)}"]`))
             if (place.textContent !== String(number)) place.textContent = String(number);
+  document.dispatchEvent(new CustomEvent("plenum:counted", { detail: counts }));
 }
 
 /** @param {HTMLElement} container */

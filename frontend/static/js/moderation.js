@@ -1,13 +1,15 @@
 /** The moderators' console: keys, filters, order, tabs. Everything here also works by buttons and without this module. */
 import * as documents from "./documents.js";
 import * as outbox from "./outbox.js";
-import { start } from "./sync.js";
+import { send, start } from "./sync.js";
 import { say, tell, text } from "./tell.js";
 import { countCharacters } from "./write.js";
 
 /** @typedef {import("./outbox.js").Command} Command */
 
 const SAY_NEW_EVERY = 15_000;
+/** Half the time that the server believes it. */
+const SAY_WORKING_EVERY = 7_000;
 const KEYS = /** @type {Record<string, string>} */ ({
   a: "contribution.approve",
   s: "contribution.shortlist",
@@ -27,6 +29,9 @@ const slug = document.body.dataset.slug ?? "";
 
 /** What this moderator has done, for U. */
 const acted = /** @type {number[]} */ ([]);
+/** How many are at work on a contribution, and on which we are: those with an open form. */
+const working = /** @type {Map<number, number>} */ (new Map());
+const ours = /** @type {Set<number>} */ (new Set());
 /** The contribution that gets the focus when it arrives at its new place. */
 let following = 0;
 let arrived = 0;
@@ -45,6 +50,7 @@ document.addEventListener("keydown", onKey);
 document.addEventListener("click", onTab);
 document.addEventListener("toggle", onToggle, true);
 setInterval(showElapsed, 1_000);
+setInterval(sayWorking, SAY_WORKING_EVERY);
 switchKeys();
 showColumn(location.hash.slice(1) || "received");
 order();
@@ -56,8 +62,17 @@ document.addEventListener("plenum:put", (event) => {
   if (!old && element.dataset.in === "queue-received") arrived += 1;
 });
 
+document.addEventListener("plenum:counted", (event) => {
+  const counts = /** @type {CustomEvent<Record<string, Record<string, number>>>} */ (event).detail;
+  for (const [key, numbers] of Object.entries(counts))
+    if (numbers.working !== undefined) working.set(Number(key.split("/")[1]), numbers.working);
+  showWorking();
+});
+
 document.addEventListener("plenum:applied", () => {
   filter();
+  findOurs();
+  showWorking();
   showElapsed();
   showColumn(desk.dataset.column ?? "received");
   follow();
@@ -191,8 +206,10 @@ function onCard(key) {
   if (key === "r" || key === "e") return unfold(card, key === "r" ? "return" : "edit");
   const name = KEYS[key];
   const button = name ? card.querySelector(`button[value="${name}"]`) : null;
-  if (button instanceof HTMLButtonElement) button.click();
-  return button !== null;
+  // What this role may not do is not shown.
+  if (!(button instanceof HTMLButtonElement) || !button.checkVisibility()) return false;
+  button.click();
+  return true;
 }
 
 /** @returns {HTMLElement | null} */
@@ -220,7 +237,7 @@ function move(by) {
  */
 function unfold(card, what) {
   const details = /** @type {HTMLDetailsElement | null} */ (card.querySelector(`details[data-act="${what}"]`));
-  if (!details) return false;
+  if (!details?.checkVisibility()) return false;
   details.open = true;
   const field = details.querySelector("textarea");
   field?.setSelectionRange(field.value.length, field.value.length);
@@ -289,9 +306,37 @@ function showColumn(id) {
 /** @param {Event} event */
 function onToggle(event) {
   const details = event.target;
-  if (!(details instanceof HTMLDetailsElement) || !details.open) return;
+  if (!(details instanceof HTMLDetailsElement)) return;
+  if (details.matches("[data-act=edit], [data-act=return]")) findOurs();
+  if (!details.open) return;
   if (details === enter) /** @type {HTMLElement} */ (entry.elements.namedItem("text")).focus();
   for (const select of details.querySelectorAll("select[data-fill]")) fillTopics(/** @type {HTMLSelectElement} */ (select));
+}
+
+/** Which cards have an open form now; says what has changed. */
+function findOurs() {
+  const open = new Set([...desk.querySelectorAll(".card:has([data-act=edit][open], [data-act=return][open])")].map(numberOf));
+  for (const number of ours) if (!open.has(number)) send({ t: "working", contribution: number, on: false });
+  for (const number of open) if (!ours.has(number)) send({ t: "working", contribution: number });
+  ours.clear();
+  for (const number of open) ours.add(number);
+  showWorking();
+}
+
+function sayWorking() {
+  for (const number of ours) send({ t: "working", contribution: number });
+}
+
+function showWorking() {
+  for (const card of desk.querySelectorAll(".card")) {
+    const others = (working.get(numberOf(card)) ?? 0) - (ours.has(numberOf(card)) ? 1 : 0);
+    card.toggleAttribute("data-working", others > 0);
+  }
+}
+
+/** @param {Element} card */
+function numberOf(card) {
+  return Number(/** @type {HTMLElement} */ (card).dataset.number);
 }
 
 /** @param {HTMLSelectElement} select */

@@ -77,8 +77,11 @@ function watch() {
   send({ t: "open", channels, lang: root.lang, ...(token ? { token } : {}) });
 }
 
-/** @param {object} frame */
-function send(frame) {
+/**
+ * Says something for the moment; nobody is told when it is lost.
+ * @param {object} frame
+ */
+export function send(frame) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
 }
 

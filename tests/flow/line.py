@@ -1,4 +1,4 @@
-"""The line between browsers and the server, which a test may cut or hold."""
+"""The line to a server, or to an engine, which a test may cut, hold or silence."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class Line:
         self.url = ""
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
-        self._open = asyncio.Event()
-        self._open.set()
+        self._carrying: set[asyncio.Task[None]] = set()
+        self._open, self._open_up = asyncio.Event(), asyncio.Event()
+        self.release()
 
     async def __aenter__(self) -> Line:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -26,8 +27,10 @@ class Line:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        self.release()
         self._drop()
+        for carrying in self._carrying:
+            carrying.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
 
     async def cut(self) -> None:
         """Ends all connections, and takes no new ones until `mend`."""
@@ -43,15 +46,26 @@ class Line:
         """What the server says waits on its way; what the browsers say does not."""
         self._open.clear()
 
+    def silence(self) -> None:
+        """Nothing passes in either direction, and nobody is told: a cable that was pulled."""
+        self._open.clear()
+        self._open_up.clear()
+
     def release(self) -> None:
         """What has waited arrives, in its order."""
         self._open.set()
+        self._open_up.set()
 
     def _drop(self) -> None:
         for writer in self._connections:
             writer.transport.abort()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+        self._carrying.add(passing)
+        passing.add_done_callback(self._carrying.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             server_reader, server_writer = await asyncio.open_connection(self.target.hostname, self.target.port)
             both = {writer, server_writer}
@@ -69,8 +83,7 @@ class Line:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         with contextlib.suppress(OSError):
             while block := await reader.read(65_536):
-                if not up:
-                    await self._open.wait()
+                await (self._open_up if up else self._open).wait()
                 writer.write(block)
                 await writer.drain()
         with contextlib.suppress(OSError, RuntimeError):

@@ -1,0 +1,54 @@
+"""Limits hold for whoever spreads over the processes, and each process keeps its own when nobody can be told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from live.bus import RedisBus
+from live.limits import Limits
+from live.settings import Settings
+from moderation.event import Event
+from rooms.command import Refused
+from tests.live.engines import RedisServer
+from tests.live.test_bus import connected
+
+SECONDS = 20
+EVENT = Event("abend", "geheim")
+SETTINGS = Settings(send_burst=5, send_rate=0.001)
+
+
+def taken(limits: Limits, most: int = 20) -> int:
+    """How many commands one person gets through before being refused."""
+    for count in range(most):
+        try:
+            limits.command(EVENT, "anna", "127.0.0.1", "support.give", time.monotonic())
+        except Refused:
+            return count
+    return most
+
+
+def test_the_control_who_spreads_over_processes_that_do_not_talk_gets_the_burst_of_each() -> None:
+    assert sum(taken(Limits(SETTINGS)) for _ in range(2)) == 10
+
+
+async def test_what_is_taken_in_one_process_is_missing_in_the_other(redis: RedisServer) -> None:
+    told = asyncio.Event()
+
+    class Told(Limits):
+        def _charge(self, data: bytes) -> None:
+            super()._charge(data)
+            told.set()
+
+    mine, yours = Limits(SETTINGS), Told(SETTINGS)
+    async with asyncio.TaskGroup() as tasks:
+        here, there = RedisBus(redis.url, "limits"), RedisBus(redis.url, "limits")
+        running = [tasks.create_task(bus.run()) for bus in (here, there)]
+        await connected(here, there)
+        running += [tasks.create_task(mine.share(here)), tasks.create_task(yours.share(there))]
+        await asyncio.sleep(0)
+        assert taken(mine) == 5
+        await asyncio.wait_for(told.wait(), SECONDS)
+        assert taken(yours) == 0
+        for task in running:
+            task.cancel()
