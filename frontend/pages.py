@@ -164,6 +164,7 @@ def routes(site: Site) -> list[Route]:
         page("/e/{slug}/receipt", receipt),
         page("/e/{slug}/do", do, ("POST",)),
         page("/o/{token}", overlay),
+        page("/o/{token}/loader.html", loader),
         page("/in/{token}", sign_in, ("GET", "POST")),
         Route("/static/{version}/{name:path}", site.assets.serve),
     ]
@@ -275,12 +276,7 @@ async def stage(asked: Asked) -> Response:
 async def overlay(asked: Asked) -> Response:
     """The transparent page for OBS and vMix. The token names event and output: `<slug>.<random>`."""
     token = asked.request.path_params["token"]
-    evening = await asked.site.find(token.rpartition(".")[0])
-    if output_of(evening.event, token) is None:
-        await evening.look()  # it may have been made a moment ago, by another process
-    output = output_of(evening.event, token)
-    if output is None:
-        raise Refused("link_unknown")
+    evening, output = await _output(asked, token)
     asked = Asked(asked.site, asked.request, evening)
 
     def look() -> Response:
@@ -296,6 +292,27 @@ async def overlay(asked: Asked) -> Response:
         return response
 
     return await evening.read(look)
+
+
+async def loader(asked: Asked) -> Response:
+    """A file for the disk of whoever runs OBS: it waits until the server answers, and then shows the overlay."""
+    token = asked.request.path_params["token"]
+    await _output(asked, token)
+    server = asked.site.address(asked.request)
+    html = render.page("loader.html", asked.lang, server=server, overlay=f"{server}/o/{token}")
+    headers = {"Content-Disposition": 'attachment; filename="plenum-overlay.html"', "Cache-Control": "no-store"}
+    return HTMLResponse(html, headers={**headers, "Content-Security-Policy": policy({})})
+
+
+async def _output(asked: Asked, token: str) -> tuple[Evening, str]:
+    """The event and the name of the output whose token this is. Refuses `link_unknown`."""
+    evening = await asked.site.find(token.rpartition(".")[0])
+    if output_of(evening.event, token) is None:
+        await evening.look()  # it may have been made a moment ago, by another process
+    output = output_of(evening.event, token)
+    if output is None:
+        raise Refused("link_unknown")
+    return evening, output
 
 
 async def sign_in(asked: Asked) -> Response:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
-from redis.exceptions import RedisError
 
 from live import metrics
-from live.bus_address import SECONDS, Client, connect
+from live.bus_address import ERRORS, SECONDS, Client, connect
 from live.log import Row
 
 LOGGER = logging.getLogger("plenum.bus")
@@ -160,7 +159,7 @@ class RedisBus:
         while True:
             try:
                 await carry()
-            except (RedisError, OSError) as error:
+            except ERRORS as error:
                 LOGGER.warning("bus: %s; trying again", type(error).__name__)
                 metrics.BUS_LOST.inc()
                 await asyncio.sleep(RETRY_SECONDS)
@@ -180,6 +179,7 @@ class RedisBus:
             await self._client.publish(self._channel, _PACK.encode(message))
 
     async def _receive(self) -> None:
+        await self._client.initialize()  # a cluster's map, which its subscriptions do not fetch themselves
         async with self._client.pubsub() as subscription:
             await subscription.subscribe(self._channel)
             for _, receive in self._here.everywhere():

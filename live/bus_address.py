@@ -12,10 +12,13 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import RedisClusterException, RedisError
 
 Client = Any
 """redis-py's clients have no common type; `Redis` and `RedisCluster` share the methods used here."""
 
+ERRORS = (RedisError, RedisClusterException, OSError)
+"""What it means to have no Redis just now."""
 SECONDS = 5.0
 """How long to wait for a connection or an answer: whoever needs Redis goes on without it then."""
 

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.run is check.run:  # it tells of wrong settings itself
             return int(given.run(given))
-        settings = load(data=given.data, public_url=getattr(given, "url", None))
+        url = getattr(given, "url", None)
+        settings = load(data=given.data, public_url=url if isinstance(url, str) else None)
         return int(given.run(given, settings) or 0)
     except (Refused, Unavailable, Mismatch, Impossible, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
@@ -86,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     restoring = _command(commands, "restore", read_backup, "put a backup into an empty database")
     restoring.add_argument("file", type=Path)
     restoring.add_argument("--replace", action="store_true", help="delete all that the database holds first")
+    restoring.add_argument("--running", action="store_true", help="under running servers, whose pages then load everything anew")
 
     rehearse = _command(commands, "rehearse", rehearsal.run, "play contributions from a file by simulated people")
     rehearse.add_argument("slug")
@@ -93,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--hall", type=int, default=10, help="people in the hall (default: 10)")
     rehearse.add_argument("--home", type=int, default=40, help="people at home (default: 40)")
     rehearse.add_argument("--rate", type=float, default=5.0, help="contributions a second (default: 5)")
-    rehearse.add_argument("--url", help="address of the server (default: http://127.0.0.1:8000)")
+    rehearse.add_argument("--url", action="append", help="address of a server (default: http://127.0.0.1:8000); may be given again")
     return top
 
 
@@ -133,7 +135,7 @@ def read_backup(given: argparse.Namespace, settings: Settings) -> int:
         verified(file)  # before anything is made
     log = log_of(settings)
     try:
-        made = restore(log, given.file, replace=given.replace)
+        made = restore(log, given.file, replace=given.replace, running=given.running)
     finally:
         log.close()
     print(f"restored {made.rows('events')} events with {made.rows('log')} log rows, as they were on {made.made_at}")
@@ -194,5 +196,8 @@ async def make_link(given: argparse.Namespace, settings: Settings, desks: Desks)
         print("revoked")
         return 0
     base = settings.public_url.rstrip("/") or "http://127.0.0.1:8000"
-    print(base + await link(desks, given.slug, given.role, given.name, given.hours))
+    path = await link(desks, given.slug, given.role, given.name, given.hours)
+    print(base + path)
+    if given.role == "overlay":
+        print(f"{base}{path}/loader.html  (a file for OBS or vMix that waits for the server)")
     return 0

@@ -333,9 +333,8 @@ class Desk:
         """The log is the truth: forget the state and read it again, however long that takes. Who comes meanwhile is refused; what
         the log has after row `settled` is shown."""
         self._ahead = True
-        stored = None
-        while stored is None:
-            stored = await self._read_again()
+        while (stored := await self._read_again()) is None:  # noqa: ASYNC110  (a database announces nothing)
+            await asyncio.sleep(RELOAD_SECONDS)
         self.id, self.epoch = stored.id, stored.epoch
         self.event, self.names = restored(stored)
         self.clock = stored.now - _clock()
@@ -346,13 +345,16 @@ class Desk:
         self._settle()
 
     async def _read_again(self) -> Stored | None:
+        error = Unavailable("the event is gone")
         try:
-            return await self.writer.do(self.log.load, self.slug, SHAPE)
-        except Unavailable as error:
-            waiting, self._waiting = self._waiting, []
-            self._refuse(waiting, error)
-            await asyncio.sleep(RELOAD_SECONDS)
-            return None
+            stored = await self.writer.do(self.log.load, self.slug, SHAPE)
+            if stored is not None:
+                return stored
+        except Unavailable as failed:
+            error = failed
+        waiting, self._waiting = self._waiting, []
+        self._refuse(waiting, error)
+        return None
 
     def _hear(self, rows: Sequence[Row]) -> None:
         self._heard.append(rows)

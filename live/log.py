@@ -74,6 +74,15 @@ _ADD_NAME = "INSERT INTO people (event, person, name) VALUES (?, ?, ?)"
 _FORGET_SNAPSHOT = "DELETE FROM snapshots WHERE event = ?"
 _SAVE = "INSERT INTO snapshots (event, seq, shape, state) VALUES (?, ?, ?, ?)"
 _CHUNKS = (512, 64, 8, 1)
+_APPEND_ARRAYS = (
+    "INSERT INTO log (event, seq, at, actor, command, changes, result) SELECT %s, * FROM "
+    "unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::bytea[])"
+)
+_ANSWERED_ARRAYS = (
+    f"SELECT {_COLUMNS} FROM unnest(%s::text[], %s::text[]) AS wanted (actor, command) "
+    "JOIN log USING (actor, command) WHERE log.event = %s"
+)
+# PostgreSQL takes a batch as arrays: one statement instead of a thousand.
 # What a commit does is written out, for one driver connection that is kept: SQLAlchemy's own work on a statement and on a
 # connection from its pool cost twice as much CPU as the whole transaction (measured on SQLite: 0.49 ms a commit instead of 0.2).
 
@@ -226,10 +235,12 @@ class Log:
         nothing. The snapshot goes with a forgotten text: it holds it too."""
         with _translated(self):
             cursor = self._cursor()
-            if len(rows) == 1:
+            if self._sqlite:
+                cursor.executemany(_APPEND, [(event, *row) for row in rows])
+            elif len(rows) == 1:
                 cursor.execute(self._sql(_APPEND), (event, *rows[0]))
             else:
-                cursor.executemany(self._sql(_APPEND), [(event, *row) for row in rows])
+                cursor.execute(_APPEND_ARRAYS, (event, *map(list, zip(*rows, strict=True))))
             cursor.execute(self._sql(_ADVANCE_HEAD), (rows[-1][0], event))
             for person, name in names.items():
                 cursor.execute(self._sql(_FORGET_NAME), (event, person))
@@ -288,6 +299,9 @@ class Log:
         return [tuple(row) for row in cursor.fetchall()]
 
     def _answered(self, event: int, commands: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+        if not self._sqlite:
+            columns = [actor for actor, _ in commands], [command for _, command in commands]
+            return {(row[2], row[3]): row for row in self._fetch(_ANSWERED_ARRAYS, (*columns, event))} if commands else {}
         found: dict[tuple[str, str], Row] = {}
         start = 0
         while start < len(commands):

@@ -7,9 +7,7 @@ import logging
 from collections.abc import Mapping, Set
 from typing import Protocol
 
-from redis.exceptions import RedisError
-
-from live.bus_address import SECONDS, Client
+from live.bus_address import ERRORS, SECONDS, Client
 
 LOGGER = logging.getLogger("plenum.presence")
 PLACES = ("hall", "home")
@@ -63,7 +61,7 @@ class RedisPresence:
         try:
             async with asyncio.timeout(SECONDS):
                 await self._client.ping()
-        except (RedisError, OSError):
+        except ERRORS:
             return False
         return True
 
@@ -77,7 +75,7 @@ class RedisPresence:
         try:
             async with asyncio.timeout(SECONDS):
                 counts = await self._exchange(slug, news, moved, now)
-        except (RedisError, OSError) as error:
+        except ERRORS as error:
             LOGGER.warning("presence: %s; counting this process only", type(error).__name__)
             self._refreshed.pop(slug, None)
             return counted(here)

@@ -1,4 +1,5 @@
-"""`plenum restore`: a backup becomes the database's contents, all or nothing, in a database that nobody else has open."""
+"""`plenum restore`: a backup becomes the database's contents, all or nothing. In a database that nobody else has open; or, when
+asked for, under running servers, which notice by the events' new epochs and read everything anew."""
 
 from __future__ import annotations
 
@@ -25,12 +26,12 @@ USE_SECONDS = 2.0
 """How long to wait for those who have the database open."""
 
 
-def restore(log: Log, path: Path, *, replace: bool = False) -> Header:
+def restore(log: Log, path: Path, *, replace: bool = False, running: bool = False) -> Header:
     """Put the file's contents into the database after the whole file was found undamaged. Every event gets a new epoch: a page that
     has seen more than is restored must reload, not resume. Raises Impossible, `Mismatch`, Unavailable, OSError."""
     with path.open("rb") as file:
         header = verified(file)
-        with translated(), _alone(log.engine) as connection:
+        with translated(), (_among_others if running else _alone)(log.engine) as connection:
             _clear(connection, replace)
             migrations.upgrade(connection, header.schema)
             _fill(connection, Lines(file))
@@ -94,9 +95,18 @@ def _count_on(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
+def _among_others(engine: Engine) -> Iterator[Connection]:
+    """A transaction that waits for those of running servers, as theirs wait for it."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            migrations.take_time(connection)
+            migrations.take_turns(connection)
+        yield connection
+
+
+@contextlib.contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction of the only one who has the database open: a server that runs would go on with what it remembers, and write
-    into the log of somebody else's past."""
+    """A transaction of the only one who has the database open, which is what somebody expects who did not say otherwise."""
     with engine.connect().execution_options(writes=True) as connection:
         try:
             if engine.dialect.name == "sqlite":
@@ -147,4 +157,4 @@ def _take_tables(connection: Connection) -> None:
 
 
 def _in_use() -> Impossible:
-    return Impossible("the database is in use: stop every server and whatever else has it open, then restore again")
+    return Impossible("the database is in use: stop whatever has it open and restore again, or restore under it with --running")

@@ -37,6 +37,7 @@ TESTS = [
     Need("Chromium", "for the browser tests", "chromium", lambda: any(shutil.which(name) for name in BROWSERS)),
     Need("a C compiler", "for the C loop and the load client", "gcc", lambda: any(shutil.which(name) for name in ("cc", "gcc"))),
     Need("openssl", "for a certificate of the tests' own", "openssl", lambda: shutil.which("openssl") is not None),
+    Need("nginx", "for the example of a proxy", "nginx-light", lambda: Path("/usr/sbin/nginx").exists()),
     Need("PostgreSQL", "for the log's contract", "postgresql", lambda: Path("/usr/lib/postgresql").exists()),
     Need("Redis", "for the bus's contract", "redis-server", lambda: shutil.which("redis-server") is not None),
 ]

@@ -120,19 +120,14 @@ def serving(folder: Path, **settings: object) -> Iterator[Server]:
         server.kill()
 
 
-def prepared(folder: Path, contributions: int) -> None:
+async def prepare(settings: Settings, contributions: int = 50) -> None:
     """An event with so many public contributions."""
-
-    async def prepare() -> None:
-        settings = Settings(data=str(folder))
-        log = open_log(settings)
-        async with Desks(log, settings) as desks:
-            await configure(desks, PROGRAMME, "live")
-            texts = [{"kind": "idea", "text": f"{number}: {TEXT}"} for number in range(contributions)]
-            await asyncio.gather(*(send(desks, SLUG, "contribution.submit", text) for text in texts))
-        log.close()
-
-    asyncio.run(prepare())
+    log = open_log(settings)
+    async with Desks(log, settings) as desks:
+        await configure(desks, PROGRAMME, "live")
+        texts = [{"kind": "idea", "text": f"{number}: {TEXT}"} for number in range(contributions)]
+        await asyncio.gather(*(send(desks, SLUG, "contribution.submit", text) for text in texts))
+    log.close()
 
 
 def on_clients_core(play: Callable[[], Any]) -> Any:
@@ -158,7 +153,7 @@ async def voices(server: Server, count: int, channel: str = "", at_once: int = 2
 def support(people: int = 1000, seconds: float = 4.0, batch_limit: int = 1000) -> Row:
     """Everybody supports, one command at a time each, and watches."""
     with tempfile.TemporaryDirectory() as folder:
-        prepared(Path(folder), 50)
+        asyncio.run(prepare(Settings(data=folder), 50))
         with serving(Path(folder), batch_limit=batch_limit) as server:
 
             async def play() -> Row:
@@ -188,7 +183,7 @@ def support(people: int = 1000, seconds: float = 4.0, batch_limit: int = 1000) -
 def comeback(people: int, contributions: int = 500) -> Row:
     """So many connect at the same time and take a whole snapshot, while a moderator works on."""
     with tempfile.TemporaryDirectory() as folder:
-        prepared(Path(folder), contributions)
+        asyncio.run(prepare(Settings(data=folder), contributions))
         with serving(Path(folder)) as server:
             path = asyncio.run(server.link(SLUG, "moderator"))
             idle = resident_kb(server)
@@ -253,7 +248,7 @@ def moderate(url: str, token: str, ready: Any, stop: Any, answers: Any) -> None:
 def start(rows: int = 100_000) -> Row:
     """The time from the command to the first page of an event with so many log rows; once without its snapshot."""
     with tempfile.TemporaryDirectory() as folder:
-        prepared(Path(folder), 50)
+        asyncio.run(prepare(Settings(data=folder), 50))
 
         async def fill() -> None:
             settings = Settings(data=folder)

@@ -11,24 +11,16 @@ import argparse
 import json
 import os
 import platform
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from tests.bench import evening
-from tests.bench.cases import CACHE, CLIENT_CORE, Case, Served, build, cases, family, install_peers, pinned
+from tests.bench import evening, processes
+from tests.bench.cases import Case, build, cases, install_peers
+from tests.bench.load import DELIVERIES, Load, Row
 
-WARM_UP_ROUNDS = 20
-"""At the beginning of every turn, as in load.c."""
-DELIVERIES = 100_000
-"""Per turn, so that it takes about half a second of CPU time."""
 DEFAULT = ("c-floor", "product-c", "product-python", "node-ws", "socket.io", "starlette-loop")
 
 TARGETS = {
@@ -37,35 +29,39 @@ TARGETS = {
 }
 """Deliveries per CPU second, as a multiple of the other's; by what writes ours."""
 
-Row = dict[str, Any]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table, writes the measurements; returns 1 if a target is missed."""
     given = parser().parse_args(arguments)
-    evening_rows, evening_targets = ([], []) if given.only == "fanout" else evening.measure(given.repeats)
-    if given.only == "evening":
-        return finish(given.output, {"machine": machine(), "evening": evening_rows, "evening_targets": evening_targets})
     build()
+    result: Row = {"machine": machine(), "targets": []}
+    for name, part in (("evening", evening), ("processes", processes)):
+        if given.only in (None, name):
+            result[name], judged = part.measure(given.repeats)
+            result["targets"] += judged
+            print(*(line(one) for one in judged), sep="\n", flush=True)
+    if given.only in (None, "fanout"):
+        result |= fanout(given)
+    given.output.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten to {given.output}")
+    return 0 if all(one["met"] for one in [*result["targets"], *result.get("fanout_targets", [])]) else 1
+
+
+def fanout(given: argparse.Namespace) -> Row:
+    """The fan-out against its peers, printed."""
     if {"node-ws", "socket.io"} & {*given.cases}:
         install_peers()
     known = cases()
     measured = measure([known[name] for name in given.cases], given.connections, given.turns)
-    summary = summarise(measured)
-    judged = judge(measured)
+    summary, judged = summarise(measured), judge(measured)
     print(table(summary))
     print(verdict(judged))
-    result = {"machine": machine(), "summary": summary, "targets": judged, "measurements": measured}
-    return finish(given.output, {**result, "evening": evening_rows, "evening_targets": evening_targets})
+    return {"summary": summary, "fanout_targets": judged, "measurements": measured}
 
 
-def finish(output: Path, result: Row) -> int:
-    """Says what came of the evening's targets, writes everything; 1 if a target is missed."""
-    for one in result["evening_targets"]:
-        print(f"{one['name']:55} {one['value']:12,.1f}  target {one['target']:,}  {'met' if one['met'] else 'MISSED'}")
-    output.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\nwritten to {output}")
-    return 0 if all(one["met"] for one in [*result.get("targets", []), *result["evening_targets"]]) else 1
+def line(one: Row) -> str:
+    """What came of a target."""
+    return f"{one['name']:55} {one['value']:12,.1f}  target {one['target']:,}  {'met' if one['met'] else 'MISSED'}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,8 +69,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", nargs="+", choices=cases(), default=DEFAULT, metavar="CASE", help=" ".join(cases()))
     parser.add_argument("--connections", nargs="+", type=int, default=[1000, 5000])
     parser.add_argument("--turns", type=int, default=15, help="how often each server of the fan-out is measured")
-    parser.add_argument("--repeats", type=int, default=5, help="how often the evening is measured")
-    parser.add_argument("--only", choices=("fanout", "evening"), help="leave the other half out")
+    parser.add_argument("--repeats", type=int, default=5, help="how often the evening and the processes are measured")
+    parser.add_argument("--only", choices=("fanout", "evening", "processes"), help="leave the rest out")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     return parser
 
@@ -96,70 +92,6 @@ def measure(chosen: Sequence[Case], sizes: Sequence[int], turns: int) -> list[Ro
                 print(f"{size:6d} turn {turn + 1:2d}, µs per delivery: {said}", flush=True)
                 measured += rows
     return measured
-
-
-class Load:
-    """The load client on a server. `opened`: what it printed when all were connected."""
-
-    def __init__(self, served: Served, connections: int, rounds: int, turns: int) -> None:
-        wait_for(served.port)
-        self.folder = tempfile.TemporaryDirectory()
-        options = [*served.options, *self._file("say", [*map(served.lines, range((rounds + WARM_UP_ROUNDS) * turns))])]
-        options += self._file("cookies", served.cookies[: connections + 1])
-        options += self._file("openings", served.openings[: connections + 1])
-        options += ["--port", str(served.port), "--pids", ",".join(map(str, family(served.pid)))]
-        options += ["--connections", str(connections), "--rounds", str(rounds)]
-        with pinned(CLIENT_CORE):
-            self.process = subprocess.Popen(
-                [str(CACHE / "load"), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-        self.opened = self._read()
-
-    def __enter__(self) -> Load:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.folder.cleanup()
-
-    def block(self) -> Row:
-        """Measures once. Raises SystemExit if it could not, or if the server did not deliver what it should."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        row = self._read()
-        if row["wrong"] or row["ended"]:
-            raise SystemExit(f"wrong or lost deliveries: {row}")
-        return row
-
-    def _read(self) -> Row:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit("the load client has given up, see above")
-        row: Row = json.loads(line)
-        return row
-
-    def _file(self, name: str, lines: Sequence[str]) -> list[str]:
-        if not lines:
-            return []
-        path = Path(self.folder.name) / name
-        path.write_text("".join(f"{line}\n" for line in lines))
-        return [f"--{name}", str(path)]
-
-
-def wait_for(port: int, seconds: float = 30) -> None:
-    """Until somebody listens there."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def summarise(measured: Sequence[Row]) -> list[Row]:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.bench.cases import CACHE, build, cases, command, numbered
-from tests.bench.run import Load, judge, summarise
+from tests.bench.load import Load
+from tests.bench.run import judge, summarise
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Browser, Error, expect
 
-from tests.browser.cast import LAPTOP, PHONE, PROJECTOR, Cast, Moderator, Participant, Person
+from tests.browser.cast import LAPTOP, PHONE, PROJECTOR, WITHIN, Cast, Moderator, Participant, Person
 from tests.flow.evening import Evening
 from tests.flow.line import Line
 from tests.flow.server import Server
@@ -247,3 +248,37 @@ async def test_without_javascript_everything_works_by_forms(cast: Cast, evening:
     await home.opens()
     await home.support(1).click()
     await expect(home.supporters(1)).to_have_text("1")
+
+
+@pytest.mark.parametrize("by", ["the loader's file", "control: its address"])
+async def test_obs_that_is_started_before_the_server_shows_the_overlay_all_the_same(
+    browser: Browser, serve: Callable[..., Server], tmp_path: Path, by: str
+) -> None:
+    server = serve()
+    async with Evening(server, await server.event()) as evening:
+        number = await evening.said("Zuerst da")
+        moderator = await evening.staff("moderator", "moderation")
+        for step in ("approve", "air"):
+            await moderator.do(f"contribution.{step}", contribution=number)
+        path = await server.link(evening.slug, "overlay")
+        loader = await (await evening.browser()).get(f"{path}/loader.html")
+        file = tmp_path / "plenum-overlay.html"
+        file.write_bytes(loader.content)
+    server.kill()
+    obs = await browser.new_page()
+    try:
+        address = file.as_uri() if by.startswith("the") else server.url + path
+        if by.startswith("control"):
+            with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
+                await obs.goto(address)
+        else:
+            await obs.goto(address)
+        await asyncio.to_thread(server.start)
+        shown = obs.get_by_text("Zuerst da")
+        if by.startswith("the"):
+            await expect(shown).to_be_visible(timeout=WITHIN)
+        else:
+            with pytest.raises(AssertionError):
+                await expect(shown).to_be_visible(timeout=5_000)
+    finally:
+        await obs.close()

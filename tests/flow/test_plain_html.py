@@ -182,3 +182,16 @@ async def test_a_preview_of_a_sign_in_link_does_not_use_it_up(evening: Evening) 
     assert (await somebody.post(path)).headers["location"] == f"{evening.page}/moderation"
     assert (await (await evening.browser()).post(path)).status_code == 422
     assert (await (await evening.browser()).post(late)).status_code == 422
+
+
+async def test_the_overlay_s_loader_is_a_file_that_names_this_server(evening: Evening) -> None:
+    token, browser = await evening.overlay(), await evening.browser()
+    answer = await browser.get(f"/o/{token}/loader.html")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="plenum-overlay.html"'
+    assert f'"{evening.server.url}/o/{token}"' in answer.text
+    assert "http" not in answer.text.replace(evening.server.url, ""), "no third party"
+    assert (await browser.get("/o/wrong.token/loader.html")).status_code in (404, 409)
+    hostile = await browser.get(f"/o/{token}/loader.html", headers={"Host": "</script><script>alert(1)"})
+    assert "</script><script>" not in hostile.text
+    assert (await browser.get("/healthz")).headers["access-control-allow-origin"] == "*"

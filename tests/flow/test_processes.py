@@ -16,6 +16,7 @@ import pytest
 from tests.flow.evening import ANSWERED_WITHIN, Evening
 from tests.flow.server import Server
 from tests.flow.test_crash import logged
+from tests.live.engines import Postgres
 
 SCHEDULED_IN = timedelta(seconds=2)
 VIEWERS = 300
@@ -116,3 +117,37 @@ def is_serving(pid: int) -> bool:
         return b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes() and os.getpgid(pid) > 0
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+async def test_a_backup_is_restored_under_running_servers_and_every_page_shows_it(
+    serve: Callable[..., Server], engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    own: dict[str, object] = {}
+    if engine == "postgresql":
+        postgres = Postgres(tmp_path / "postgres")
+        await asyncio.to_thread(postgres.start)
+        request.addfinalizer(postgres.stop)
+        own = {"database_url": postgres.url}
+    server = serve(**own)
+    slug = await server.event(premoderation=False)
+    backup = tmp_path / "abend.backup"
+    async with Evening(server, slug) as evening:
+        author, viewer = await evening.person(None, "me"), await evening.person(None, "public")
+        await author.do("contribution.submit", kind="idea", text="Vor der Sicherung")
+        await asyncio.to_thread(server.plenum, "backup", backup)
+        for turn in range(5):
+            await author.do("contribution.submit", kind="idea", text=f"Danach {turn}")
+        await viewer.sees(lambda shown: shown["public"]["contribution/6"])
+
+        await asyncio.to_thread(server.plenum, "restore", backup, "--replace", "--running")
+        await viewer.until(lambda client: client.closed is not None, ANSWERED_WITHIN)
+        assert viewer.closed == 1012, "come back"
+        again = await evening.person(viewer.cookie)
+        again.seen = viewer.seen
+        await again.watch("public", since=True)
+        assert [key for key in again.documents["public"] if key.startswith("contribution/")] == ["contribution/1"]
+        author = await evening.person(author.cookie)
+        answer = await author.do("contribution.submit", kind="idea", text="Nach der Wiederherstellung")
+        assert answer["contribution"] == 2
+        assert "Traceback" not in server.said()

@@ -68,8 +68,8 @@ class Postgres:
 class RedisServer:
     """A Redis of one's own, without anything on disk."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, *options: str) -> None:
+        self.port, self.options = free_port(), options
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -77,8 +77,8 @@ class RedisServer:
         """Returns when it listens."""
         program = shutil.which("redis-server")
         assert program is not None, "Redis is missing: apt-get install redis-server"
-        command = [program, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        own = ["--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen([program, *own, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         listening(self.port)
 
     def stop(self) -> None:

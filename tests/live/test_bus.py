@@ -184,3 +184,38 @@ async def shown_until(desk: Desk, seq: int) -> None:
     ear = Ear()
     desk.on_touched = lambda keys: ear([])
     await ear.until(lambda: desk.event.seq >= seq)
+
+
+class Credulous(Desk):
+    """For the control: applies whatever it hears, in the order in which it comes."""
+
+    def _apply_heard(self) -> bool:
+        heard, self._heard = self._heard, []
+        for message in heard:
+            self._apply(message)
+        return True
+
+
+@pytest.mark.parametrize("kind", [Desk, Credulous], ids=["", "control: believes every message"])
+async def test_a_desk_believes_no_message_that_does_not_follow_on(
+    tmp_path: Path, kind: type[Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.desks.Desk", kind)
+    logs = [Log(f"sqlite:///{tmp_path / 'plenum.sqlite3'}") for _ in range(2)]
+    logs[0].create_tables()
+    here, there, settings = InProcessBus(), InProcessBus(), Settings(tail_seconds=1_000)
+    async with Desks(logs[0], settings, here) as mine, Desks(logs[1], settings, there) as yours:
+        await configure(mine, PROGRAMME, "live")
+        desks = await mine.get("abend"), await yours.get("abend")
+        assert desks[0] is not None
+        assert desks[1] is not None
+        for n in range(3):
+            await submit(desks[0], f"Idee {n}", f"Name {n}")
+        rows = logs[0].rows(desks[0].id, 2)
+        for message in (rows[2:], rows[:2], rows[1:], rows[:1]):
+            there.publish("abend", message, lambda rows: None)
+        await desks[1].look()
+        shown = [item.text for item in desks[1].event.contributions.items.values()]
+        assert (shown == ["Idee 0", "Idee 1", "Idee 2"]) == (kind is Desk)
+    for log in logs:
+        log.close()

@@ -28,7 +28,9 @@ from moderation.event import Event
 from moderation.roles import hashed
 from rooms.command import SYSTEM, Refused, Timer
 from rooms.contributions import Submit
+from rooms.entrance import code_at
 from rooms.programme import Programme, Scheduled
+from tests.live.engines import Postgres
 
 PROGRAMME = Programme("abend", {"de": "Abend"}, "2020-08-20T18:00:00+02:00", "2020-08-20T20:00:00+02:00", premoderation=False)
 SECONDS = 10
@@ -675,3 +677,41 @@ async def test_a_timer_that_met_a_locked_database_fires_when_it_is_free(tmp_path
         other.close()
         await caught_up(evening.desk, 4)
         assert evening.desk.event.phase == "closed"
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["PostgreSQL's clock", "control: each its own"])
+async def test_a_process_whose_clock_is_wrong_writes_and_reads_the_right_time(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Its log lines aside: what it writes has the others' time, and the hall's code that it shows opens the hall at the others."""
+    slug = f"uhr-{uuid.uuid4().hex[:8]}"
+    programme = msgspec.structs.replace(PROGRAMME, slug=slug)
+    logs = [Log(postgres.url) for _ in range(2)]
+    logs[0].create_tables()
+    if not shared:
+        monkeypatch.setattr("live.desk._clock", lambda: 0)
+        monkeypatch.setattr(Desk, "now", lambda self: int(time.time() * 1000) + (300_000 if self.log is logs[1] else 0))
+    settings = Settings(tail_seconds=1_000)
+    async with Desks(logs[0], settings) as right, Desks(logs[1], settings) as wrong:
+        await configure(right, programme, "live")
+        here = await right.get(slug)
+        if shared:
+            monkeypatch.setattr("live.desk._clock", lambda: int(time.time() * 1000) + 300_000)  # from now on, five minutes fast
+        there = await wrong.get(slug)
+        assert here is not None
+        assert there is not None
+        code = code_at(there.event.secret, there.now(), there.event.programme.code_period)
+        arguments = msgspec.json.encode({"place": "hall", "code": code})
+        if shared:
+            monkeypatch.undo()
+        entered = True
+        try:
+            await here.send("anna", "a", "person.join", arguments)
+        except Refused as refused:
+            entered = refused.code != "wrong_code"
+        await there.send("bilal", "b", "contribution.submit", b'{"kind":"idea","text":"Mehr Gr\xc3\xbcn"}')
+        written = logs[0].rows(here.id, 0)[-1][1]
+        assert (abs(written - time.time() * 1000) < 60_000) == shared
+        assert entered == shared
+    for log in logs:
+        log.close()
