@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 from live.bus import RedisBus
 from live.bus_address import connect
+from live.check_redis import redis
 from live.presence import RedisPresence
+from live.settings import Settings
 from tests.live.engines import RedisServer, free_port
 from tests.live.test_bus import ROWS, SECONDS, Ear, connected
 
@@ -90,6 +93,20 @@ async def test_bus_and_presence_work_there(address: str) -> None:
     assert await there.count("abend", {"bilal": "home"}, 1_000) == {"hall": 1, "home": 1}
     for client in clients:
         await client.aclose()
+
+
+def test_the_check_finds_it_well(address: str) -> None:
+    found = list(redis(Settings(redis_url=address), time.time))
+    assert [one.level for one in found] == ["OK", "OK"], found
+    assert "geheim" not in str(found)
+
+
+def test_the_check_finds_a_cluster_broken_that_serves_nobody(folder: Path) -> None:
+    node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
+    node.start()
+    (found,) = redis(Settings(redis_url=f"redis+cluster://127.0.0.1:{node.port}"), time.time)
+    assert found.level == "BROKEN"
+    node.stop()
 
 
 @pytest.mark.parametrize("address", ["redis+sentinel://127.0.0.1:1", "http://127.0.0.1", "redis//127.0.0.1"])
