@@ -64,9 +64,17 @@ def sentinel(folder: Path) -> Iterator[str]:
     master.stop()
 
 
-def cluster(folder: Path) -> Iterator[str]:
+def cluster_node(folder: Path) -> RedisServer:
+    """Running, and not yet responsible for anything. It listens on its port + 10,000 too."""
     node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
+    while node.port + 10_000 > 65_535:
+        node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
     node.start()
+    return node
+
+
+def cluster(folder: Path) -> Iterator[str]:
+    node = cluster_node(folder)
     ask = ["redis-cli", "-p", str(node.port)]
     subprocess.run([*ask, "cluster", "addslotsrange", "0", "16383"], check=True, stdout=subprocess.DEVNULL)
     while b"cluster_state:ok" not in subprocess.run([*ask, "cluster", "info"], check=True, capture_output=True).stdout:
@@ -102,8 +110,7 @@ def test_the_check_finds_it_well(address: str) -> None:
 
 
 def test_the_check_finds_a_cluster_broken_that_serves_nobody(folder: Path) -> None:
-    node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
-    node.start()
+    node = cluster_node(folder)
     (found,) = redis(Settings(redis_url=f"redis+cluster://127.0.0.1:{node.port}"), time.time)
     assert found.level == "BROKEN"
     node.stop()
