@@ -7,9 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 
-from redis.exceptions import RedisError
-
-from live.bus_address import Client, connect
+from live.bus_address import ERRORS, Client, connect
 from live.check_database import clock
 from live.findings import Finding, broken, masked, ok, scrubbed
 from live.settings import Settings
@@ -29,8 +27,8 @@ def redis(settings: Settings, now: Callable[[], float]) -> Iterator[Finding]:
         took, ahead = asyncio.run(_looked(url, now))
     except ValueError:
         yield broken(_REDIS, "REDIS_URL is not an address of Redis", "Write redis://:password@host:6379/0, or unset it")
-    except (RedisError, OSError, TimeoutError, LookupError) as error:  # LookupError: redis-py about a cluster whose slots it misses
-        seen = "no answer" if isinstance(error, LookupError) else scrubbed(str(error) or "no answer", url).rstrip(".")
+    except (*ERRORS, TimeoutError) as error:
+        seen = scrubbed(str(error) or "no answer", url).rstrip(".")
         mend = "Start Redis, or correct REDIS_URL; what its user may do (ACL) must include subscribe and publish"
         yield broken(_REDIS, f"{masked(url)} does not carry messages: {seen}", mend)
     else:
@@ -43,6 +41,7 @@ async def _looked(url: str, now: Callable[[], float]) -> tuple[float, float]:
     client = connect(url)
     try:
         async with asyncio.timeout(SECONDS):
+            await client.initialize()  # see live/bus.py
             took = await _round_trip(client)
             told = await client.time()
             seconds, microseconds = next(iter(told.values())) if isinstance(told, dict) else told

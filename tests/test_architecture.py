@@ -33,7 +33,7 @@ HOMES = {
     "babel": ["frontend/*"],
     "jinja2": ["frontend/*"],
     "prometheus_client": ["live/metrics.py"],
-    "redis": ["live/bus*", "live/presence.py", "live/check_redis.py"],
+    "redis": ["live/bus*", "live/presence.py"],
     "sqlalchemy": [
         "live/log.py", "live/people.py", "live/migrations/*", "live/backup.py", "live/restore.py", "live/check_database.py",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 from live.bus import RedisBus
 from live.bus_address import connect
+from live.check_redis import redis
 from live.presence import RedisPresence
+from live.settings import Settings
 from tests.live.engines import RedisServer, free_port
 from tests.live.test_bus import ROWS, SECONDS, Ear, connected
 
@@ -61,9 +64,17 @@ def sentinel(folder: Path) -> Iterator[str]:
     master.stop()
 
 
-def cluster(folder: Path) -> Iterator[str]:
+def cluster_node(folder: Path) -> RedisServer:
+    """Running, and not yet responsible for anything. It listens on its port + 10,000 too."""
     node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
+    while node.port + 10_000 > 65_535:
+        node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
     node.start()
+    return node
+
+
+def cluster(folder: Path) -> Iterator[str]:
+    node = cluster_node(folder)
     ask = ["redis-cli", "-p", str(node.port)]
     subprocess.run([*ask, "cluster", "addslotsrange", "0", "16383"], check=True, stdout=subprocess.DEVNULL)
     while b"cluster_state:ok" not in subprocess.run([*ask, "cluster", "info"], check=True, capture_output=True).stdout:
@@ -90,6 +101,19 @@ async def test_bus_and_presence_work_there(address: str) -> None:
     assert await there.count("abend", {"bilal": "home"}, 1_000) == {"hall": 1, "home": 1}
     for client in clients:
         await client.aclose()
+
+
+def test_the_check_finds_it_well(address: str) -> None:
+    found = list(redis(Settings(redis_url=address), time.time))
+    assert [one.level for one in found] == ["OK", "OK"], found
+    assert "geheim" not in str(found)
+
+
+def test_the_check_finds_a_cluster_broken_that_serves_nobody(folder: Path) -> None:
+    node = cluster_node(folder)
+    (found,) = redis(Settings(redis_url=f"redis+cluster://127.0.0.1:{node.port}"), time.time)
+    assert found.level == "BROKEN"
+    node.stop()
 
 
 @pytest.mark.parametrize("address", ["redis+sentinel://127.0.0.1:1", "http://127.0.0.1", "redis//127.0.0.1"])
