@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -18,9 +18,9 @@ WITHIN = 30.0
 
 def free_port() -> int:
     """A port on which nobody listens. Not one that the system gives to outgoing connections (ip(7): 32768 and above): one of those
-    could sit on it while its owner is restarted."""
+    could sit on it while its owner is restarted. By the system's chance: Hypothesis seeds Python's, the same in every run."""
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
