@@ -115,3 +115,11 @@ def test_the_names_of_make_in_the_readme_exist() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     named = re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"))
     assert {"run", "test", "check", "bench"} <= set(named) <= set(targets)
+
+
+def test_what_the_procfile_starts_are_commands() -> None:
+    lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
+    started = dict(line.split(": plenum ", 1) for line in lines if line and not line.startswith("#"))
+    assert started.keys() == {"web", "worker"}
+    for words in started.values():
+        parser().parse_args(re.sub(r"\$\{\w+:-(\w+)\}", r"\1", words).split())
