@@ -20,8 +20,13 @@ LOOKS: list[dict[str, Any]] = [{}, {"color_scheme": "dark"}]
 SIZES = [PHONE, LAPTOP]
 
 
+SETTLED = """() => Promise.allSettled(document.getAnimations()
+    .filter(animation => animation.effect.getComputedTiming().endTime < Infinity).map(animation => animation.finished))"""
+
+
 async def violations(page: Page) -> list[str]:
-    """What axe-core objects to; run beside the page's strict CSP, as an extension would."""
+    """What axe-core objects to, when what fades in has faded in; run beside the page's strict CSP, as an extension would."""
+    await page.evaluate(SETTLED)
     await page.evaluate(AXE.read_text("utf-8"))
     found = await page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", RULES)
     return [
