@@ -18,6 +18,7 @@ from moderation.capabilities import denied
 from moderation.documents import Data
 from moderation.event import Event
 from moderation.roles import STAFF, actor, hashed, output_of
+from moderation.shape import words
 from rooms.command import Refused
 from rooms.contributions import PUBLIC, Contribution, of_receipt
 
@@ -329,7 +330,7 @@ async def sign_in(asked: Asked) -> Response:
     if hashed(token) not in evening.event.roles.links:
         await evening.look()
     link = evening.event.roles.links.get(hashed(token))
-    title = documents.words(evening.event.programme.title, asked.lang)
+    title = words(evening.event.programme.title, asked.lang)
     response = asked.page("signin.html", token=token, role=link.role if link else "", title=title)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
@@ -422,7 +423,6 @@ def _passes(filters: dict[str, str], document: tuple[str, str, Data]) -> bool:
 
 
 def _topics(event: Event, lang: str) -> list[dict[str, str]]:
-    words = documents.words
     return [{"id": one.id, "title": words(one.title, lang), "group": words(one.group, lang)} for one in event.programme.topics]
 
 

@@ -13,8 +13,9 @@ import msgspec
 
 from live.desk import Desk
 from live.desks import Desks
-from moderation.documents import iso, public
+from moderation.documents import public
 from moderation.roles import hashed
+from moderation.shape import iso
 from rooms.command import SYSTEM, Refused
 from rooms.programme import Programme, check
 

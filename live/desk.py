@@ -21,11 +21,10 @@ from live.bus import Bus
 from live.log import Begun, Log, Row, Stored, Unavailable
 from live.settings import Settings
 from live.writer import Writer
-from moderation.capabilities import COMMANDS, AnyChange, apply, decide, parse, timers
+from moderation.capabilities import COMMANDS, AnyChange, apply, decide, forgotten, parse, timers
 from moderation.event import Event
 from moderation.roles import actor
 from rooms.command import SYSTEM, Actor, Command, Outcome, Refused
-from rooms.contributions import forgotten
 from rooms.joining import Renamed
 
 LOGGER = logging.getLogger("plenum.desk")

@@ -18,8 +18,9 @@ from live.limits import Limits
 from live.log import Unavailable
 from live.presence import Presence
 from live.settings import Settings
-from moderation.documents import Data, iso
+from moderation.documents import Data
 from moderation.roles import actor, check_channel
+from moderation.shape import iso
 from rooms.command import Refused
 from rooms.entrance import code_at
 

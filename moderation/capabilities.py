@@ -12,7 +12,7 @@ import msgspec
 from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
-from rooms import contributions, joining, programme, support
+from rooms import contributions, inbox, joining, messages, programme, registration, retention, support
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -21,6 +21,10 @@ COMMANDS: Commands = {
     **joining.COMMANDS,
     **contributions.COMMANDS,
     **support.COMMANDS,
+    **registration.COMMANDS,
+    **messages.COMMANDS,
+    **inbox.COMMANDS,
+    **retention.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -31,10 +35,14 @@ _APPLY: Changes = {
     **joining.CHANGES,
     **contributions.CHANGES,
     **support.CHANGES,
+    **registration.CHANGES,
+    **messages.CHANGES,
+    **inbox.CHANGES,
+    **retention.CHANGES,
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers,)
+_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers)
 
 AnyChange = (
     programme.Configured
@@ -46,6 +54,27 @@ AnyChange = (
     | contributions.Moved
     | support.Given
     | support.TakenBack
+    | registration.Registered
+    | registration.Seated
+    | registration.Confirmed
+    | registration.Left
+    | registration.Returned
+    | registration.Corrected
+    | registration.Relocated
+    | registration.CheckedIn
+    | registration.Consented
+    | registration.Withdrawn
+    | registration.Entered
+    | registration.AskedAgain
+    | registration.Told
+    | registration.Erased
+    | messages.Queued
+    | messages.Moved
+    | messages.SentToAll
+    | inbox.Received
+    | inbox.Settled
+    | inbox.Forgotten
+    | retention.Retained
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -74,6 +103,13 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
     if event.phase == "documented" and name not in STILL_POSSIBLE and not actor.any_of("organiser"):
         raise Refused("closed")
     return COMMANDS[name][1](event, actor, command, now)
+
+
+def forgotten(change: Change) -> Change:
+    """The change without what somebody has taken back or is to be forgotten by."""
+    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten):
+        change = forget(change)
+    return change
 
 
 def timers(event: Event) -> list[Timer]:

@@ -5,16 +5,16 @@ A document's data are plain JSON values; `frontend/render.py` makes HTML of them
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
+from moderation import registrations
 from moderation.event import Event
 from moderation.queue import allowed
+from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
+from moderation.shape import Names, iso, words
+from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
-from rooms.programme import Words
-
-Names = Mapping[str, str]
 
 
 class Place(TypedDict):
@@ -151,6 +151,11 @@ Data = (
     | EntranceData
     | PersonData
     | SupportsData
+    | PlacesData
+    | RegistrationData
+    | DoorData
+    | CountsData
+    | MailData
 )
 SHAPES: dict[str, Any] = {
     "event": EventData,
@@ -163,6 +168,11 @@ SHAPES: dict[str, Any] = {
     "entrance": EntranceData,
     "person": PersonData,
     "supports": SupportsData,
+    "places": PlacesData,
+    "registration": RegistrationData,
+    "registration in door": DoorData,
+    "registrations": CountsData,
+    "mail": MailData,
 }
 """Kind of document → the shape of its data."""
 
@@ -189,6 +199,10 @@ _CHANNELS = {
     "queue": ["moderation"],
     "support": ["moderation", "public"],
     "entrance": ["hall"],
+    "places": ["public"],
+    "registration": ["registrations", "door"],
+    "registrations": ["registrations", "door"],
+    "mail": ["registrations"],
 }
 
 
@@ -203,15 +217,21 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (f"contribution/{item.number}" for item in items if item.state in PUBLIC)
     elif which == "me":
         yield from (f"contribution/{item.number}" for item in items if item.person == person)
+    elif which in ("registrations", "door"):
+        yield from (f"registration/{item.number}" for item in event.registrations.items.values() if not item.erased)
+        if which == "registrations":
+            yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
 
 
 _FIXED = {
-    "public": ("event", "agenda", "on_air"),
+    "public": ("event", "agenda", "places", "on_air"),
     "stage": ("event", "on_air"),
     "hall": ("entrance",),
     "moderation": ("event", "on_air", "queue"),
     "output": ("on_air",),
     "me": ("person", "supports"),
+    "door": ("registrations",),
+    "registrations": ("registrations",),
 }
 
 
@@ -226,6 +246,12 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         if which == "moderation":
             return _moderated(event, names, item, lang)
         return own(event, names, item, lang) if which == "me" else public(event, names, item, lang)
+    if name in ("registration", "mail"):
+        return _of_person(event, names, which, name, int(rest))
+    if name == "registrations":
+        return registrations.counts(event)
+    if name == "places":
+        return registrations.places(event)
     if name == "on_air":
         return _on_air(event, names, lang)
     if name == "event":
@@ -244,6 +270,10 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
 def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
     """Whether the channel's audience sees this document now."""
     name, _, rest = key.partition("/")
+    if name == "registration":
+        return not event.registrations.items[int(rest)].erased
+    if name == "mail":
+        return not event.inbox.items[int(rest)].erased
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)
@@ -261,7 +291,7 @@ def public(event: Event, names: Names, item: Contribution, lang: str) -> Contrib
         "text": item.text,
         "topic": item.topic,
         "topic_title": words(topic.title, lang) if topic else None,
-        "name": names.get(f"contribution/{item.number}", ""),
+        "name": names.get(f"contribution/{item.number}", "") if may(event, item.person, "name") else "",
         "origin": item.origin,
         "at": iso(item.at),
         "state": item.state,
@@ -281,14 +311,14 @@ def own(event: Event, names: Names, item: Contribution, lang: str) -> OwnData:
     }
 
 
-def words(texts: Words, lang: str) -> str:
-    """The text in this language, else in the first one there is."""
-    return texts.get(lang) or next(iter(texts.values()), "")
-
-
-def iso(ms: int) -> str:
-    """Milliseconds since the epoch → ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _of_person(event: Event, names: Names, which: str, name: str, number: int) -> Data | None:
+    if name == "mail":
+        letter = event.inbox.items[number]
+        return None if letter.erased else registrations.mail(names, letter)
+    item = event.registrations.items[number]
+    if item.erased:
+        return None
+    return registrations.door(event, names, item) if which == "door" else registrations.full(event, names, item)
 
 
 def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> ModeratedData:

@@ -22,7 +22,12 @@ TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
 }
 """Command → the state it leads to, and the states it may start from."""
 
-STILL_POSSIBLE = frozenset({"contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join"})
+STILL_POSSIBLE = frozenset(
+    {
+        "contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join",
+        "registration.withdraw_consent", "registration.erase",
+    }
+)  # fmt: skip
 """After the documentation is public its contents rest; people's rights do not."""
 
 MIN_REASON, MAX_REASON = 3, 500

@@ -15,6 +15,8 @@ ORGANISER = ("organiser",)
 MODERATOR = ("moderator", "organiser")
 ON_AIR = ("moderator", "organiser", "operator")
 STAFF = ("helper", "moderator", "operator", "organiser")
+DOOR = ("helper", "organiser")
+"""Who takes registrations, answers the telephone, and checks people in: they see who it is."""
 
 MAY_SEND = {
     "event.configure": (SYSTEM,),
@@ -32,13 +34,43 @@ MAY_SEND = {
     "contribution.restore": ON_AIR,
     "support.give": EVERYBODY,
     "support.withdraw": EVERYBODY,
+    "registration.submit": EVERYBODY,
+    "registration.confirm": EVERYBODY,
+    "registration.cancel": EVERYBODY,
+    "registration.erase": EVERYBODY,
+    "registration.correct": EVERYBODY,
+    "registration.move": DOOR,
+    "registration.check_in": DOOR,
+    "registration.withdraw_consent": EVERYBODY,
+    "registration.give_consent": EVERYBODY,
+    "registration.enter": EVERYBODY,
+    "registration.lapse": (SYSTEM,),
+    "registration.settle": (SYSTEM,),
+    "registration.postpone": ORGANISER,
+    "message.send": ORGANISER,
+    "message.claim": (SYSTEM,),
+    "message.report": (SYSTEM,),
+    "message.retry": DOOR,
+    "message.told": DOOR,
+    "mail.receive": (SYSTEM,),
+    "mail.settle": DOOR,
+    "event.retain": ORGANISER,
     "link.create": ORGANISER,
     "link.redeem": EVERYBODY,
     "link.revoke": ORGANISER,
 }
 """Command name → roles. "Everybody" still meets the rule itself: an author edits only what is theirs."""
 
-MAY_WATCH = {"public": EVERYBODY, "stage": EVERYBODY, "me": EVERYBODY, "hall": STAFF, "moderation": STAFF, "output": STAFF}
+MAY_WATCH = {
+    "public": EVERYBODY,
+    "stage": EVERYBODY,
+    "me": EVERYBODY,
+    "hall": STAFF,
+    "moderation": STAFF,
+    "output": STAFF,
+    "door": STAFF,
+    "registrations": DOOR,
+}
 """Kind of channel → roles. An output is also opened by its own token, and by nobody's cookie alone."""
 
 Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]

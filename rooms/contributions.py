@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -12,6 +11,7 @@ from rooms import text
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.entrance import keyed
 from rooms.joining import rename
+from rooms.programme import moment
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -144,7 +144,7 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
     if command.origin or command.said_at:
         if not actor.any_of(*STAFF):
             raise Refused("forbidden", field="origin")
-        at = said(event, command.said_at, now)
+        at = moment(event, command.said_at, now, "said_at")
     if command.origin is not None:
         # Somebody without a screen: the contribution gets a person of its own, so that the helper does not become its author.
         person, origin = f"by-{command.origin}-{number}", command.origin
@@ -190,30 +190,6 @@ def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome
     outcome = Outcome([Moved(item.number, "withdrawn")], {"state": "withdrawn"}, forget=list(item.rows))
     rename(outcome, f"contribution/{item.number}", "")
     return outcome
-
-
-def said(event: Event, at: str | None, now: int) -> int:
-    """When something was said, in ms: a local time of day ("18:42", the last such moment) or ISO 8601; never in the future, and
-    not before 1970.
-
-    Refuses `wrong_time`.
-    """
-    if not at:
-        return now
-    try:
-        place = datetime.fromisoformat(event.programme.starts).tzinfo
-        if len(at) <= 5:
-            local = datetime.fromtimestamp(now / 1000, place)
-            moment = datetime.combine(local.date(), time.fromisoformat(at.zfill(5)), local.tzinfo)
-            if moment > local:
-                moment -= timedelta(days=1)
-        else:
-            moment = datetime.fromisoformat(at)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=place)
-        return max(0, min(now, int(moment.timestamp() * 1000)))
-    except (ValueError, OverflowError):
-        raise Refused("wrong_time", field="said_at") from None
 
 
 def receipt(event: Event, number: int) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from rooms.contributions import Contributions
+from rooms.inbox import Inbox
 from rooms.joining import Attendance
+from rooms.messages import Messages
 from rooms.programme import Phase, Programme
+from rooms.registration import Registrations
 from rooms.support import Supports
 
 
@@ -23,3 +26,6 @@ class Event(msgspec.Struct):
     attendance: Attendance = msgspec.field(default_factory=Attendance)
     contributions: Contributions = msgspec.field(default_factory=Contributions)
     supports: Supports = msgspec.field(default_factory=Supports)
+    registrations: Registrations = msgspec.field(default_factory=Registrations)
+    messages: Messages = msgspec.field(default_factory=Messages)
+    inbox: Inbox = msgspec.field(default_factory=Inbox)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.consent import ConsentText
+from rooms.places import Place, PlaceName, Purpose, check_places, check_taken
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -58,12 +60,21 @@ class Scheduled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase: Phase
 
 
+class MessageTimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When messages to all are sent by themselves (ISO 8601 with offset; empty: not), and what the thanks lead to."""
+
+    reminder_at: str = ""
+    thanks_at: str = ""
+    documentation: str = ""
+
+
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 """A part of an address that needs no escaping."""
 
 
 class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The facts of an event. Times are ISO 8601 with offset; `code_period` is in seconds."""
+    """The facts of an event. Times are ISO 8601 with offset; `code_period` is in seconds. `contact`: how people reach the
+    organisers, as printed. `retain_days`: personal data are deleted so many days after the end."""
 
     slug: str
     title: Words
@@ -77,6 +88,11 @@ class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: tuple[Scheduled, ...] = ()
     premoderation: bool = True
     code_period: int = 150
+    places: dict[PlaceName, Place] = {}
+    consent_texts: dict[Purpose, ConsentText] = {}
+    messages: MessageTimes = MessageTimes()
+    contact: str = ""
+    retain_days: int = 28
 
     def topic(self, topic_id: str) -> Topic | None:
         """The topic with this id, if the event has it."""
@@ -108,10 +124,11 @@ class Advanced(Change, frozen=True, tag="advanced"):
 
 
 def configure(event: Event, actor: Actor, command: Configure, now: int) -> Outcome:
-    """Refuses `wrong_slug` if the facts belong to another event, and `wrong_fact` what no page could show."""
+    """Refuses `wrong_slug` if the facts belong to another event, `wrong_fact` what no page could show, and `seats_taken`."""
     check(command.programme)
     if command.programme.slug != event.slug:
         raise Refused("wrong_slug", field="slug")
+    check_taken(event, command.programme.places)
     return Outcome([Configured(command.programme)])
 
 
@@ -124,15 +141,22 @@ def check(programme: Programme) -> None:
             raise Refused("wrong_fact", field=field)
     if not all(_is_moment(one.at) for one in programme.schedule):
         raise Refused("wrong_fact", field="schedule")
-    if programme.code_period < 1:
-        raise Refused("wrong_fact", field="code_period")
+    for field in ("code_period", "retain_days"):
+        if getattr(programme, field) < 1:
+            raise Refused("wrong_fact", field=field)
+    check_places(programme.places)
+    for name, place in programme.places.items():
+        if not all(_is_moment(at) for at in (place.opens, place.deadline, place.access_at) if at):
+            raise Refused("wrong_fact", field=f"places.{name}")
+    if not all(_is_moment(at) for at in (programme.messages.reminder_at, programme.messages.thanks_at) if at):
+        raise Refused("wrong_fact", field="messages")
 
 
 def timers(event: Event) -> list[Timer]:
     """The phases to come by themselves."""
     later = PHASES[PHASES.index(event.phase) + 1 :]
     return [
-        Timer(_ms(one.at), f"timer/phase/{one.phase}/{one.at}", "event.advance", Advance(phase=one.phase))
+        Timer(ms(one.at), f"timer/phase/{one.phase}/{one.at}", "event.advance", Advance(phase=one.phase))
         for one in event.programme.schedule
         if one.phase in later
     ]
@@ -154,14 +178,41 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-def _ms(moment: str) -> int:
+def moment(event: Event, given: str | None, now: int, field: str) -> int:
+    """When something was said or came, in ms: a local time of day ("18:42", the last such moment) or ISO 8601; never in the future,
+    and not before 1970; nothing is now.
+
+    Refuses `wrong_time`.
+    """
+    if not given:
+        return now
+    try:
+        place = datetime.fromisoformat(event.programme.starts).tzinfo
+        if len(given) <= 5:
+            local = datetime.fromtimestamp(now / 1000, place)
+            at = datetime.combine(local.date(), time.fromisoformat(given.zfill(5)), local.tzinfo)
+            if at > local:
+                at -= timedelta(days=1)
+        else:
+            at = datetime.fromisoformat(given)
+            if at.tzinfo is None:
+                at = at.replace(tzinfo=place)
+        return max(0, min(now, int(at.timestamp() * 1000)))
+    except (ValueError, OverflowError):
+        raise Refused("wrong_time", field=field) from None
+
+
+def ms(moment: str) -> int:
+    """ISO 8601 with offset → ms."""
     return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def configured(event: Event, change: Configured, now: int, by: str) -> tuple[str, ...]:
     """The facts and everything that shows them."""
     event.programme = change.programme
-    return ("event", "agenda", "entrance", "on_air", *(f"contribution/{number}" for number in event.contributions.items))
+    shown = [f"contribution/{number}" for number in event.contributions.items]
+    shown += [f"registration/{number}" for number in event.registrations.items]
+    return ("event", "agenda", "entrance", "on_air", "places", "registrations", *shown)
 
 
 def advanced(event: Event, change: Advanced, now: int, by: str) -> tuple[str, ...]:

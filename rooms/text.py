@@ -52,3 +52,9 @@ def within(text: str, field: str, least: int, most: int, *, lines: bool = True) 
     if count > most:
         raise Refused(f"{field}_too_long", field=field, max=most, count=count)
     return text
+
+
+def clipped(text: str, most: int, *, lines: bool = True) -> str:
+    """The cleaned text, cut to `most` graphemes: for what must not be refused."""
+    text = clean(text[:MAX_CODE_POINTS], lines=lines)
+    return text if length(text) <= most else "".join(_GRAPHEME.findall(text)[: most - 1]) + "…"

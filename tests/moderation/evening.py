@@ -15,6 +15,7 @@ from moderation.roles import actor, hashed
 from rooms.command import SYSTEM, Actor, Change, Outcome, Refused
 from rooms.contributions import Contribution, State
 from rooms.entrance import code_at
+from rooms.registration import token
 
 SECRET = "geheim"
 NOW = 1_597_941_720_000
@@ -25,9 +26,13 @@ STAFF = {"mona": "moderator", "olga": "organiser", "oskar": "operator", "hilde":
 PROGRAMME: dict[str, Any] = {
     "slug": "abend",
     "title": {"de": "Abend", "en": "Evening"},
-    "starts": "2020-08-20T18:00:00+02:00",
-    "ends": "2020-08-20T20:00:00+02:00",
+    "starts": "2020-08-20T20:00:00+02:00",
+    "ends": "2020-08-20T22:00:00+02:00",
     "topics": [{"id": topic, "title": {"de": topic.title()}} for topic in ("city", "education")],
+    "places": {
+        "hall": {"seats": 3, "keyword": "Abend", "deadline": "2020-08-20T22:00:00+02:00", "consents": ["picture"]},
+        "conference": {"seats": 2, "reserved": {"press": 1}, "optional_consents": ["name"]},
+    },
     "agenda": [{"at": "18:10", "title": {"de": "Begrüßung"}, "speaker": "Die Bürgermeisterin"}],
 }
 
@@ -163,6 +168,80 @@ def _linked(evening: Evening, person: str) -> dict[str, Any]:
     return {"token": "fresh"}
 
 
+REGISTERING: dict[str, Any] = {"place": "hall", "name": "Jule Jansen", "email": "jule@example.org", "consents": ["picture"]}
+
+
+def _registered(**more: Any) -> Example:
+    def example(evening: Evening, person: str) -> dict[str, Any]:
+        result = evening.send("anna", "registration.submit", **REGISTERING)
+        return {"registration": result["number"], "token": result["token"]} | more
+
+    return example
+
+
+def _numbered(**more: Any) -> Example:
+    return lambda evening, person: {"registration": evening.send("anna", "registration.submit", **REGISTERING)["number"]} | more
+
+
+def _waiting(evening: Evening) -> None:
+    """Three sit in the hall, and a fourth waits."""
+    for name in ("eins", "zwei", "drei", "vier"):
+        evening.send(name, "registration.submit", **REGISTERING | {"email": f"{name}@example.org"})
+
+
+def _running_out(evening: Evening, person: str) -> dict[str, Any]:
+    _waiting(evening)
+    evening.send("olga", "registration.cancel", registration=1)
+    by = evening.event.registrations.items[4].confirm_by
+    assert by is not None
+    evening.now = by
+    return {"registration": 4, "confirm_by": by}
+
+
+def _larger(evening: Evening, person: str) -> dict[str, Any]:
+    _waiting(evening)
+    hall = PROGRAMME["places"]["hall"] | {"seats": 4}
+    evening.send(SYSTEM, "event.configure", programme=PROGRAMME | {"places": PROGRAMME["places"] | {"hall": hall}})
+    return {}
+
+
+def _postponed(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send("anna", "registration.submit", **REGISTERING)
+    evening.send(SYSTEM, "event.configure", programme=PROGRAMME | {"starts": "2020-10-08T20:00:00+02:00"})
+    return {}
+
+
+def _withdrawn(evening: Evening, person: str) -> dict[str, Any]:
+    given = _registered(purpose="picture")(evening, person)
+    evening.send("anna", "registration.withdraw_consent", **given)
+    return given
+
+
+def _told(*steps: str, way: str = "email") -> Example:
+    """A message that has come so far: claimed, failed."""
+
+    def example(evening: Evening, person: str) -> dict[str, Any]:
+        contact = {"email": None, "phone": "02305 1060"} if way == "phone" else {}
+        evening.send("anna", "registration.submit", **{k: v for k, v in (REGISTERING | contact).items() if v})
+        for step in steps:
+            more = {"state": "failed"} if step == "report" else {}
+            evening.send(SYSTEM, f"message.{step}", message=1, **more)
+        return {"message": 1}
+
+    return example
+
+
+LETTER: dict[str, Any] = {
+    "name": "Jule Jansen", "email": "jule@example.org", "subject": "Anmeldung", "text": "Stichwort Abend",
+    "arrived": NOW, "message": "<1@x>",
+}  # fmt: skip
+
+
+def _mailed(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send(SYSTEM, "mail.receive", **LETTER)
+    return {"mail": 1, "open": True}
+
+
 EXAMPLES: dict[str, Example] = {
     "event.configure": lambda evening, person: {"programme": PROGRAMME | {"premoderation": False}},
     "event.advance": lambda evening, person: {"phase": "closed"},
@@ -179,6 +258,28 @@ EXAMPLES: dict[str, Example] = {
     "contribution.restore": _about("on_air", "contribution.restore"),
     "support.give": _about("approved", "support.give"),
     "support.withdraw": _supported,
+    "registration.submit": lambda evening, person: REGISTERING,
+    "registration.confirm": lambda evening, person: {"registration": _running_out(evening, person)["registration"]}
+    | {"token": token(evening.event, 4)},
+    "registration.cancel": _registered(),
+    "registration.erase": _registered(),
+    "registration.correct": _registered(name="Jule Janssen"),
+    "registration.move": _numbered(to="conference"),
+    "registration.check_in": _numbered(),
+    "registration.withdraw_consent": _registered(purpose="picture"),
+    "registration.give_consent": _withdrawn,
+    "registration.enter": _registered(),
+    "registration.lapse": _running_out,
+    "registration.settle": _larger,
+    "registration.postpone": _postponed,
+    "message.send": lambda evening, person: {"kind": "reminder"},
+    "message.claim": _told(),
+    "message.report": lambda evening, person: _told("claim")(evening, person) | {"state": "sent"},
+    "message.retry": _told("claim", "report"),
+    "message.told": _told(way="phone"),
+    "mail.receive": lambda evening, person: LETTER,
+    "mail.settle": _mailed,
+    "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},
     "link.create": lambda evening, person: {"role": "overlay", "token_hash": hashed("overlay"), "name": "main"},
     "link.redeem": _linked,
     "link.revoke": lambda evening, person: {"role": "helper"},

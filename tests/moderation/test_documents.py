@@ -9,12 +9,13 @@ import pytest
 
 from moderation import documents
 from moderation.documents import SHAPES, channels_of, data, keys, visible
+from rooms.command import SYSTEM
 from rooms.contributions import State
 from rooms.entrance import code_at
-from tests.moderation.evening import PROGRAMME, SECRET, STATES, Evening
+from tests.moderation.evening import LETTER, PROGRAMME, SECRET, STATES, Evening
 
 SHOWN = ("approved", "shortlisted", "on_air", "answered")
-CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall")
+CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door")
 
 
 @pytest.fixture
@@ -28,18 +29,21 @@ def evening() -> Evening:
     evening.bring("approved", "hilde", origin="paper")
     evening.bring("on_air", text="Geheimnis on_air", name="Anna")
     evening.send("bilal", "support.give", contribution=9)
+    evening.send(SYSTEM, "mail.receive", **LETTER)
     return evening
 
 
 @pytest.mark.parametrize(
     ("channel", "fixed"),
     [
-        ("public", {"event", "agenda", "on_air"}),
+        ("public", {"event", "agenda", "places", "on_air"}),
         ("stage", {"event", "on_air"}),
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports"}),
         ("hall", {"entrance"}),
+        ("registrations", {"registrations", "registration/1", "mail/1"}),
+        ("door", {"registrations", "registration/1"}),
     ],
 )
 def test_a_channel_has_its_documents_and_the_contributions_that_its_audience_may_see(

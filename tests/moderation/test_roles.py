@@ -14,6 +14,7 @@ from tests.moderation.evening import EXAMPLES, NOW, STAFF, Evening
 PERSON = {role: person for person, role in STAFF.items()} | {"nobody": "bilal", "system": SYSTEM}
 EVERYBODY = frozenset(PERSON)
 MODERATOR = frozenset({"moderator", "organiser", "system"})
+DOOR = frozenset({"helper", "organiser", "system"})
 MAY: dict[str, frozenset[str]] = {
     "event.configure": frozenset({"system"}),
     "event.advance": frozenset({"organiser", "system"}),
@@ -30,6 +31,27 @@ MAY: dict[str, frozenset[str]] = {
     "contribution.restore": MODERATOR | {"operator"},
     "support.give": EVERYBODY,
     "support.withdraw": EVERYBODY,
+    "registration.submit": EVERYBODY,
+    "registration.confirm": EVERYBODY,
+    "registration.cancel": EVERYBODY,
+    "registration.erase": EVERYBODY,
+    "registration.correct": EVERYBODY,
+    "registration.move": DOOR,
+    "registration.check_in": DOOR,
+    "registration.withdraw_consent": EVERYBODY,
+    "registration.give_consent": EVERYBODY,
+    "registration.enter": EVERYBODY,
+    "registration.lapse": frozenset({"system"}),
+    "registration.settle": frozenset({"system"}),
+    "registration.postpone": frozenset({"organiser", "system"}),
+    "message.send": frozenset({"organiser", "system"}),
+    "message.claim": frozenset({"system"}),
+    "message.report": frozenset({"system"}),
+    "message.retry": DOOR,
+    "message.told": DOOR,
+    "mail.receive": frozenset({"system"}),
+    "mail.settle": DOOR,
+    "event.retain": frozenset({"organiser", "system"}),
     "link.create": frozenset({"organiser", "system"}),
     "link.redeem": EVERYBODY,
     "link.revoke": frozenset({"organiser", "system"}),
@@ -73,6 +95,8 @@ WATCH = {
     "hall": STAFF_ONLY,
     "moderation": STAFF_ONLY,
     "output/main": STAFF_ONLY,
+    "door": STAFF_ONLY,
+    "registrations": DOOR,
 }
 
 

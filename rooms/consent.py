@@ -1,0 +1,76 @@
+"""Consent as data that acts: who agreed to what, when, by which way, to which text; and the one question that everything else
+asks: `may`. Records as GDPR Art. 7 (1) wants them; withdrawing is as easy as giving (Art. 7 (3))."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rooms.command import Refused
+from rooms.places import Place, Purpose
+
+if TYPE_CHECKING:
+    from rooms.event import Event
+    from rooms.programme import Programme
+    from rooms.registration import Registration
+
+Way = Literal["web", "email", "phone", "desk"]
+"""How somebody registered, and so how they consented."""
+SIGNED = "name"
+"""Who is not registered and signs a contribution has been told that the name may be shown: that is the consent to this purpose."""
+
+
+class ConsentText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What people agree to, in the organiser's words, language → text. A new wording needs a new version."""
+
+    version: str
+    text: dict[str, str]
+
+
+class Consent(msgspec.Struct, frozen=True):
+    """One purpose agreed to: the version and language of the text, when (ms), by which way; and when it was withdrawn."""
+
+    purpose: Purpose
+    version: str
+    lang: str
+    at: int
+    way: Way
+    withdrawn_at: int | None = None
+
+
+def version(programme: Programme, purpose: Purpose) -> str:
+    """The version of the text that is shown now; `plenum-1` is that of the catalogs."""
+    text = programme.consent_texts.get(purpose)
+    return text.version if text else "plenum-1"
+
+
+def given(
+    programme: Programme, place: Place, contingent: str, purposes: tuple[Purpose, ...], lang: str, at: int, way: Way
+) -> tuple[Consent, ...]:
+    """The records of what is agreed to. Refuses `consent_missing` with the first required purpose that is not there; what was not
+    asked for is not recorded (data minimisation)."""
+    for purpose in place.required(contingent):
+        if purpose not in purposes:
+            raise Refused("consent_missing", field="consents", purpose=purpose)
+    return tuple(Consent(one, version(programme, one), lang, at, way) for one in place.asked if one in purposes)
+
+
+def may(event: Event, person: str, purpose: Purpose) -> bool:
+    """Whether this person (a person's id, or `registration/<n>`) may be shown, heard or named for this purpose now."""
+    kind, _, number = person.partition("/")
+    if kind == "registration":
+        found = event.registrations.items.get(int(number))
+        held = [found] if found else []
+    else:
+        held = [event.registrations.items[one] for one in event.registrations.of_person.get(person, ())]
+    # Several registrations from one browser, as of a family: whatever one of them has not agreed to is not done.
+    return all(_agreed(event, one, purpose) for one in held) if held else purpose == SIGNED
+
+
+def _agreed(event: Event, registration: Registration, purpose: Purpose) -> bool:
+    consent = registration.consents.get(purpose)
+    if consent is not None:
+        return consent.withdrawn_at is None
+    place = event.programme.places.get(registration.place)
+    return purpose == SIGNED and (place is None or SIGNED not in place.asked)

@@ -1,0 +1,84 @@
+"""Retention: personal data go when the person wants it, and all of them at the event's deletion date; the counts
+stay (GDPR Art. 17, Art. 5 (1) e)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rooms import inbox, registration
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.joining import Renamed
+from rooms.programme import ms
+
+if TYPE_CHECKING:
+    from rooms.event import Event
+
+DAY = 24 * 3600 * 1000
+
+
+class Erase(Command, frozen=True):
+    """Cancel, and delete all that is known of the person (GDPR Art. 17), the letters included. `token`: that of the registration's
+    link; staff need none."""
+
+    registration: registration.Number
+    token: str | None = None
+
+
+class Retain(Command, frozen=True):
+    """Delete what is known of people; `people`: ids in the people table that are not a registration's or a letter's. Names that
+    sign a contribution stay: they are part of what was said in public, until it is withdrawn."""
+
+    people: tuple[str, ...] = ()
+    early: bool = False
+
+
+class Retained(Change, frozen=True, tag="retained"):
+    """The personal data are deleted."""
+
+
+def due(event: Event) -> int:
+    """The deletion date, in ms."""
+    return ms(event.programme.ends) + event.programme.retain_days * DAY
+
+
+def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
+    """Refuses `unknown_registration`."""
+    item = registration.mine(event, actor, command.registration, command.token)
+    outcome = Outcome([], {"number": item.number, "status": "cancelled"})
+    if item.status != "cancelled":
+        registration.leave(event, outcome, item, "cancelled", now)
+    registration.forget(outcome, item)
+    for mail in event.inbox.items.values():
+        if mail.registration == item.number and not mail.erased:
+            inbox.forget(outcome, mail)
+    return outcome
+
+
+def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
+    """Refuses `too_early` before the date, unless `early` says that it is meant."""
+    if now < due(event) and not command.early:
+        raise Refused("too_early", field="early")
+    outcome = Outcome([Retained()])
+    registrations = [item for item in event.registrations.items.values() if not item.erased]
+    for item in registrations:
+        registration.forget(outcome, item)
+    mails = [mail for mail in event.inbox.items.values() if not mail.erased]
+    for mail in mails:
+        inbox.forget(outcome, mail)
+    others = [one for one in command.people if not one.startswith("contribution/") and one not in outcome.names]
+    for one in others:
+        outcome.names[one] = ""
+        outcome.changes.append(Renamed(one))
+    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others)}
+    if not (registrations or mails or others):
+        outcome.changes.clear()
+    return outcome
+
+
+def retained(event: Event, change: Retained, now: int, by: str) -> tuple[str, ...]:
+    """The registrations and letters tell of themselves."""
+    return ()
+
+
+COMMANDS: Commands = {"registration.erase": (Erase, erase), "event.retain": (Retain, retain)}
+CHANGES: Changes = {Retained: retained}
