@@ -4,9 +4,13 @@ import { join } from "node:path";
 import { build, transform } from "esbuild";
 import { PurgeCSS } from "purgecss";
 
-const PACKAGES = ["idiomorph", "hls.js", "@kern-ux/native", "@fontsource/fira-sans"];
-const MODULES = { "idiomorph.js": "idiomorph", "hls.js": "hls.js/light" };
-const TYPES = { "idiomorph.d.ts": "idiomorph/dist/idiomorph.d.ts", "hls.d.ts": "hls.js/dist/hls.d.ts" };
+const PACKAGES = ["idiomorph", "hls.js", "qr", "@kern-ux/native", "@fontsource/fira-sans"];
+const MODULES = { "idiomorph.js": "idiomorph", "hls.js": "hls.js/light", "qr.js": "qr/decode.js" };
+const TYPES = {
+  "idiomorph.d.ts": "idiomorph/dist/idiomorph.d.ts",
+  "hls.d.ts": "hls.js/dist/hls.d.ts",
+  "qr.d.ts": "qr/decode.d.ts",
+};
 // KERN's regular and semi-bold; its medium (500) falls back to regular, the browsers' bold (700) to semi-bold.
 const WEIGHTS = [400, 600];
 const USERS = ["templates/**/*.html", "static/js/**/*.js", "*.py"];
@@ -58,9 +62,10 @@ async function licenses() {
 
 async function license(name) {
   const { version, license } = JSON.parse(await readFile(packageFile(name, "package.json"), "utf8"));
-  const file = (await readdir(packageFile(name))).find((entry) => /^licen[cs]e/i.test(entry));
-  if (!file) throw new Error(`${name} has no licence file`);
-  return `${name} ${version}, ${license}\n\n${await readFile(packageFile(name, file), "utf8")}`;
+  const files = (await readdir(packageFile(name))).filter((entry) => /^licen[cs]e/i.test(entry)).sort();
+  if (!files.length) throw new Error(`${name} has no licence file`);
+  const texts = await Promise.all(files.map((file) => readFile(packageFile(name, file), "utf8")));
+  return `${name} ${version}, ${license}\n\n${texts.join("\n\n")}`;
 }
 
 async function minified(css) {

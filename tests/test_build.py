@@ -92,7 +92,8 @@ def test_missing_programs_are_listed_where_they_cannot_be_installed() -> None:
 def test_wheel_contains_what_the_program_needs(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     committed = {path for path in repository_files() if path.split("/")[0] in PACKAGES and not OF_THE_BUILD.search(path)}
-    bundled = {f"frontend/static/vendor/{file}" for file in ("idiomorph.js", "hls.js", "kern.css", "fonts.css", "LICENSES.txt")}
+    files = ("idiomorph.js", "hls.js", "qr.js", "kern.css", "fonts.css", "LICENSES.txt")
+    bundled = {f"frontend/static/vendor/{file}" for file in files}
     catalogs = {path.removesuffix(".po") + ".mo" for path in repository_files() if path.endswith("/plenum.po")}
 
     assert sorted(committed - names) == []
@@ -173,9 +174,10 @@ def test_design_system_stays_small_and_in_its_layer(built: Path) -> None:
 def test_licences_of_what_is_bundled_come_along(built: Path) -> None:
     text = (built / "frontend/static/vendor/LICENSES.txt").read_text()
 
-    assert re.findall(r"^(\S+) \d[\d.]*, (\S+)$", text, re.MULTILINE) == [
+    assert re.findall(r"^(\S+) \d[\d.]*, (\S+|\(.+\))$", text, re.MULTILINE) == [
         ("idiomorph", "0BSD"),
         ("hls.js", "Apache-2.0"),
+        ("qr", "(MIT OR Apache-2.0)"),
         ("@kern-ux/native", "EUPL-1.2"),
         ("@fontsource/fira-sans", "OFL-1.1"),
     ]

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, BrowserType, async_playwright, expect
 
 from tests.browser.cast import WITHIN, Cast, Moderator, Participant, Person
 from tests.flow.evening import Evening
@@ -21,12 +21,17 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 async def browser() -> AsyncIterator[Browser]:
     """The system's Chromium."""
     expect.set_options(timeout=WITHIN)
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert program, "Chromium is missing: python tests/prerequisites.py tests"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        browser = await launched(playwright.chromium)
         yield browser
         await browser.close()
+
+
+async def launched(chromium: BrowserType, *options: str) -> Browser:
+    """The system's Chromium with more options, such as a camera's. The caller closes it."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert program, "Chromium is missing: python tests/prerequisites.py tests"
+    return await chromium.launch(executable_path=program, args=[*OPTIONS, *options])
 
 
 @pytest_asyncio.fixture(loop_scope="session")
