@@ -12,7 +12,6 @@ from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import segno
 from babel.dates import format_date, format_time
@@ -21,23 +20,23 @@ from jinja2.compiler import CodeGenerator
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
-from frontend.words import CATALOGS, LANGUAGES, STATES, choose, text, wording
+from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, text, wording
 
 __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", "wording"]
 
-ZONE = ZoneInfo("Europe/Berlin")
-"""Times are shown as the clock on the wall of the hall."""
 TEMPLATES = Path(__file__).with_name("templates")
 DOCUMENTS = {
-    "public": ("event", "agenda", "on_air", "contribution"),
+    "public": ("event", "agenda", "places", "on_air", "contribution"),
     "stage": ("event", "on_air"),
     "hall": ("entrance",),
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "contribution"),
+    "registrations": ("registrations", "registration", "mail"),
+    "door": ("registrations", "registration"),
 }
 """Audience → its kinds of document; each is the template `documents/<audience>/<kind>.html`."""
-NEWEST_FIRST = frozenset({"contributions", "own", "queue-answered", "queue-returned", "queue-hidden"})
+NEWEST_FIRST = frozenset({"contributions", "own", "queue-answered", "queue-returned", "queue-hidden", "tray-done"})
 """Containers whose highest `data-order` comes first; the others begin with the lowest."""
 
 
@@ -62,6 +61,12 @@ def document(key: str, channel: str, lang: str, data: Mapping[str, Any], slug: s
 def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     """The id of the container that a document belongs in, and its place there."""
     kind, _, number = key.partition("/")
+    if kind == "registration" and channel == "door":
+        return "guests", int(number)
+    if kind == "registration":
+        return f"list-{data['status']}", _moment(data["arrived"]) * 100_000 + int(number)
+    if kind == "mail":
+        return "tray-open" if data["open"] else "tray-done", int(number)
     if kind != "contribution":
         return kind.replace("_", "-"), 0
     if channel == "me":
@@ -140,6 +145,7 @@ def _environment(lang: str) -> Environment:
     environment.code_generator_class = _CodeGenerator
     environment.lang = lang  # type: ignore[attr-defined]
     environment.install_gettext_translations(CATALOGS[lang], newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["words"] = WORDS
     environment.filters |= {
         "clock": _clock,
         "day": lambda iso: format_date(_local(iso), "full", locale=lang),
@@ -147,6 +153,9 @@ def _environment(lang: str) -> Environment:
         "qr": qr,
         "size": _size,
         "state": lambda state: text(lang, STATES[state]),
+        "moment": lambda iso: local(iso),
+        "second": lambda iso: local(iso, seconds=True),
+        "word": lambda value, kind: text(lang, WORDS[kind][value]) if value in WORDS[kind] else value,
     }
     return environment
 
@@ -155,6 +164,11 @@ def _environment(lang: str) -> Environment:
 def _clock(iso: str) -> str:
     """`2020-08-20T16:42:07Z` → `18:42`."""
     return _local(iso).strftime("%H:%M")
+
+
+def local(iso: str, *, seconds: bool = False) -> str:
+    """`2020-08-20T16:42:07Z` → `20.08.2020 18:42`; nothing stays nothing."""
+    return _local(iso).strftime("%d.%m.%Y %H:%M:%S" if seconds else "%d.%m.%Y %H:%M") if iso else ""
 
 
 def _local(iso: str) -> datetime:

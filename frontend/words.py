@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+
+ZONE = ZoneInfo("Europe/Berlin")
+"""Times are shown as the clock on the wall of the hall."""
 
 LANGUAGES = ("de", "en")
 """Languages with a catalog, the default first."""
@@ -41,7 +48,131 @@ PHASES = {
     "documented": N_("documented"),
 }
 
+PLACES = {"hall": N_("hall"), "conference": N_("video conference")}
+
+STATUSES = {
+    "seated": N_("has a seat"),
+    "waiting": N_("on the waiting list"),
+    "lapsed": N_("not confirmed in time"),
+    "cancelled": N_("cancelled"),
+}
+
+WAYS = {"web": N_("by form"), "email": N_("by e-mail"), "phone": N_("by telephone"), "desk": N_("at the desk")}
+
+CONTINGENTS = {
+    "wheelchair": N_("place for a wheelchair"),
+    "interpreter": N_("place near the sign language interpreter"),
+    "press": N_("press"),
+    "off_camera": N_("seat that no camera sees"),
+}
+"""Reserved seats that have a wording; others are shown by the name that the organisers gave them."""
+
+PURPOSES = {
+    "picture": N_("My picture may be in the live broadcast."),
+    "voice": N_("My voice may be in the live broadcast."),
+    "name": N_("My name may be shown on the screen."),
+    "recording": N_("The recording with me may be published."),
+    "photos": N_("Photographs with me may be taken and published."),
+}
+"""The texts that people agree to unless the event has its own; their version is `plenum-1`."""
+
+STEPS = {
+    "registered": N_("registered"),
+    "seated": N_("got a seat"),
+    "confirmed": N_("confirmed"),
+    "lapsed": N_("did not confirm in time"),
+    "cancelled": N_("cancelled"),
+    "back": N_("in line again"),
+    "corrected": N_("corrected:"),
+    "moved": N_("moved to:"),
+    "here": N_("checked in"),
+    "not_here": N_("check-in taken back"),
+    "consented": N_("agreed to:"),
+    "consent_withdrawn": N_("withdrew consent to:"),
+    "asked": N_("asked about the new date"),
+    "told": N_("told of the new time"),
+    "erased": N_("deleted"),
+}
+
+MESSAGES = {
+    "seated": N_("Confirmation"),
+    "waiting": N_("Waiting list"),
+    "moved_up": N_("Moved up"),
+    "cancelled": N_("Cancellation"),
+    "lapsed": N_("Not confirmed"),
+    "postponed": N_("Postponed"),
+    "changed": N_("Changed"),
+    "access": N_("Access data"),
+    "reminder": N_("Reminder"),
+    "thanks": N_("Thanks"),
+    "link": N_("Link"),
+    "refused": N_("Refusal"),
+}
+
+SENDING = {
+    "queued": N_("waiting to be sent"),
+    "call": N_("to be told by telephone"),
+    "sending": N_("being sent"),
+    "sent": N_("sent"),
+    "told": N_("told by telephone"),
+    "failed": N_("not delivered"),
+    "uncertain": N_("perhaps not delivered"),
+    "dropped": N_("no longer needed"),
+}
+
+VERDICTS = {
+    "registered": N_("registered"),
+    "refused": N_("answered with the reason"),
+    "no_keyword": N_("no keyword found"),
+    "several_keywords": N_("several keywords found"),
+    "party_unclear": N_("for how many people?"),
+    "cancellation": N_("seems to be a cancellation"),
+    "unusable": N_("could not be read by machine"),
+    "automatic": N_("written by a machine"),
+    "duplicate": N_("came twice"),
+}
+
+WORDS = {
+    "place": PLACES,
+    "status": STATUSES,
+    "way": WAYS,
+    "contingent": CONTINGENTS,
+    "purpose": PURPOSES,
+    "step": STEPS,
+    "message": MESSAGES,
+    "sending": SENDING,
+    "verdict": VERDICTS,
+}
+"""Kind of value → value → wording, for the filter `word`."""
+
 REFUSALS = {
+    "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
+    "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),
+    "unknown_contingent": N_("There are no reserved seats of this kind. Reload the page to see what can be chosen."),
+    "unknown_purpose": N_("Nobody is asked for this here. Reload the page to see what can be agreed to."),
+    "unknown_message": N_("There is no such message. Reload the page to see what there is."),
+    "unknown_mail": N_("This letter is not there any more. Reload the page to see what there is."),
+    "not_open_yet": N_("Registration has not opened yet. It opens at this time: {at}. Please come back then."),
+    "too_late": N_("Registration has closed; the deadline was: {at}. Please call the organisers, or follow the event from home."),
+    "full": N_("There are not enough free seats; nothing was changed. Ask the organisers, or follow the event from home."),
+    "already_registered": N_(
+        "There is already a registration with this address or telephone number. Use the link in the message that you got, or ask us."
+    ),
+    "wrong_keyword": N_("This keyword belongs to another event. Please check it: here it is “{keyword}”."),
+    "party_too_large": N_("One registration is for {most} people at most. Please ask the others to register themselves."),
+    "contact_missing": N_("We need a way to reach you: please give an e-mail address or a telephone number."),
+    "wrong_email": N_("This e-mail address is not complete. Please write it like name@example.org."),
+    "wrong_phone": N_("This telephone number is not understood. Please write it with its area code, like 02305 1060."),
+    "name_too_short": N_("Your name is missing. Please write it as you want to be called at the door."),
+    "note_too_long": N_("This note is too long. Please shorten it to {max} characters."),
+    "consent_missing": N_("Without this consent there is no seat here: {purpose} Please agree, or follow the event from home."),
+    "wrong_registration_state": N_("This is not possible now: the registration is “{state}”. Reload the page to see what is."),
+    "wrong_message_state": N_("This is not possible now: the message is “{state}”. Reload the page to see what is."),
+    "seats_taken": N_("More people have a seat already than there would be. Please cancel or move some of them first."),
+    "too_early": N_("The deletion date of this event has not come yet. If you mean it, say so explicitly."),
+    "too_fast": N_("That was faster than people are. Please look at it once more and send it again; all is still there."),
+    "form_expired": N_("This form has lain open for too long. Please look at it once more and send it again; all is still there."),
+    "looks_automatic": N_("This looks as if a program had filled it in. Please empty the field “Website”, and send it again."),
     "malformed": N_("This page is out of date. Please reload it and send again; your text is still there."),
     "unknown_command": N_("This page is out of date. Please reload it and send again; your text is still there."),
     "unknown_event": N_("There is no such event. Please check the address, or choose from the list of events."),
@@ -92,13 +223,22 @@ def wording(code: str, lang: str, params: Mapping[str, Any]) -> str:
 
     `params` are the refusal's; the wait of `too_many` may be given as `retry_after` (seconds).
     """
-    filling = {"min": 3, "max": 1000, "state": "", **params}
+    filling = {"min": 3, "max": 1000, "state": "", "at": "", "keyword": "", "most": 2, "purpose": "", **params}
+    if filling["at"]:
+        filling["at"] = local_time(str(filling["at"]), lang)
     state = str(filling["state"])
     if code == "wrong_state" and state in PHASES:
         code = "wrong_phase"
-    named = (STATES | PHASES).get(state)
+    named = (STATES | PHASES | STATUSES | SENDING).get(state)
+    if "purpose" in filling:
+        filling["purpose"] = text(lang, PURPOSES.get(str(filling["purpose"]), ""))
     filling |= {"state": text(lang, named) if named else "…", "seconds": round(filling.get("retry_after") or 10)}
     return text(lang, REFUSALS.get(code, REFUSALS["bug"])).format_map(filling)
+
+
+def local_time(iso: str, lang: str) -> str:
+    """Day and hour as the clock on the wall of the hall shows them."""
+    return format_datetime(datetime.fromisoformat(iso).astimezone(ZONE), "EEEE, d. MMMM y, HH:mm", locale=lang)
 
 
 def choose(accept_language: str | None, cookie: str | None, query: str | None, offered: Collection[str]) -> str:

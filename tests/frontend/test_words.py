@@ -20,7 +20,7 @@ def test_catalogs_are_complete(lang: str) -> None:
     with (FRONTEND / "locale" / lang / "LC_MESSAGES" / "plenum.po").open("rb") as file:
         catalog = read_po(file, locale=lang)
     written = {message.id: message for message in catalog if message.id}
-    methods = [("*.py", "python"), ("templates/**.html", "jinja2")]
+    methods = [("*.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2")]
     keywords = {"_": None, "N_": None, "gettext": None}
     used = {
         found[2] for found in extract_from_dir(FRONTEND, methods, keywords=keywords) if "node_modules" not in found[0]

@@ -233,11 +233,15 @@ function commandOf(form, button) {
   const pressed = button?.getAttribute("aria-pressed") === "true" ? button.dataset.undo : undefined;
   const name = pressed ?? String(data.get("name"));
   const numbers = new Set([...form.querySelectorAll("input[data-number]")].map((input) => input.getAttribute("name")));
+  const flags = new Set([...form.querySelectorAll("input[data-flag]")].map((input) => input.getAttribute("name")));
   /** @type {Record<string, unknown>} */
   const args = {};
-  for (const [field, value] of data)
-    if (!["id", "name", "back"].includes(field))
-      args[field.replace(/^args\./, "")] = numbers.has(field) ? Number(value) : String(value);
+  for (const [field, value] of data) {
+    if (["id", "name", "back"].includes(field)) continue;
+    const argument = field.replace(/^(args|set)\./, "").replace(/\[\]$/, "");
+    if (field.endsWith("[]")) args[argument] = [...(Array.isArray(args[argument]) ? args[argument] : []), String(value)];
+    else args[argument] = numbers.has(field) ? Number(value) : flags.has(field) ? value === "true" : String(value);
+  }
   return { id: outbox.newId(), slug, name, args, at: Date.now() };
 }
 
