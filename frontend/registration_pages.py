@@ -161,7 +161,6 @@ async def own(asked: Asked) -> Response:
             item=data,
             position=line.position(item.order) if item.status == "waiting" else 0,
             address=address,
-            path=f"/r/{asked.evening.slug}.{given}",
             texts={one["purpose"]: shown.text_of(event, one["purpose"], asked.lang) for one in data["consents"]},
             access=letters.access_of(event, item, asked.lang, now),
             most=place.party if place else 1,
@@ -303,9 +302,7 @@ async def message(asked: Asked) -> Response:
         site = asked.site.address(asked.request)
         letter = letters.example(asked.evening.event, asked.evening.names, kind, lang, site, asked.site.now(asked.evening))
         if query.get("part") == "html":
-            # A letter brings its own style, and nothing else.
-            headers = {"Content-Security-Policy": policy({"style-src": "'unsafe-inline'", "frame-ancestors": "'self'"})}
-            return HTMLResponse(letter.html, headers=headers | {"Cache-Control": "no-store", "X-Frame-Options": "SAMEORIGIN"})
+            return HTMLResponse(letter.html, headers={"Content-Security-Policy": policy({}), "Cache-Control": "no-store"})
         return asked.page("letter.html", letter=letter, kind=kind, letter_lang=lang, kinds=letters.KINDS)
 
     return await asked.evening.read(look)

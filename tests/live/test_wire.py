@@ -333,7 +333,7 @@ async def test_watching_begins_with_the_documents_and_goes_on_with_changes(house
     viewer, author = house.person("bilal"), house.person("anna")
     (docs,) = await viewer.hear(watch("public", **{"as": "json"}))
     assert (docs["t"], docs["channel"], docs["reset"], docs["gone"]) == ("docs", "public", True, [])
-    assert [one["key"] for one in docs["put"]] == ["event", "agenda", "on_air"]
+    assert [one["key"] for one in docs["put"]] == ["event", "agenda", "places", "on_air"]
     await author.do("contribution.submit", kind="idea", text="Mehr Bänke")
     assert [one["data"]["text"] for one in viewer.link.frames[-1]["put"]] == ["Mehr Bänke"]
 
@@ -377,7 +377,7 @@ async def test_who_comes_back_gets_what_was_touched_since_and_a_stranger_everyth
         ]
         return docs["reset"], [one["key"] for one in docs["put"]]
 
-    everything = (True, ["event", "agenda", "on_air", "contribution/1", "contribution/2"])
+    everything = (True, ["event", "agenda", "places", "on_air", "contribution/1", "contribution/2"])
     assert await resumed(epoch, seq) == (False, ["contribution/2"])
     assert await resumed(epoch, seq + 1) == (False, [])
     for wrong in ((None, None), (epoch, None), (None, seq), ("another", seq), (epoch, seq + 2), (epoch, 10**15)):
@@ -392,7 +392,7 @@ async def test_nothing_is_shown_that_is_not_committed(house: House) -> None:
     assert viewer.link.frames == author.link.frames == []
     house.log.open.set()
     await house.quiet()
-    assert [one["key"] for one in viewer.link.frames[0]["put"]] == ["event", "agenda", "on_air", "contribution/1"]
+    assert [one["key"] for one in viewer.link.frames[0]["put"]] == ["event", "agenda", "places", "on_air", "contribution/1"]
     assert author.link.frames[0]["t"] == "done"
 
 
