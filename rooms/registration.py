@@ -18,7 +18,7 @@ from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Re
 from rooms.consent import Consent, Way, given, version
 from rooms.entrance import keyed
 from rooms.joining import Renamed
-from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, Place, PlaceName, Purpose, folded, place_of
+from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, Place, PlaceName, Purpose, check_fits, folded, place_of
 from rooms.programme import moment, ms
 
 if TYPE_CHECKING:
@@ -338,6 +338,7 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
         raise Refused("party_too_large", field="party", most=place.party)
     if command.contingent != GENERAL and command.contingent not in place.reserved:
         raise Refused("unknown_contingent", field="contingent")
+    check_fits(place, command.contingent, command.party)
     name = text.within(command.name, "name", 2, MAX_NAME, lines=False)
     email, phone = contact.email(command.email or ""), contact.phone(command.phone or "")
     note = text.within(command.note or "", "note", 0, MAX_NOTE)
@@ -420,6 +421,8 @@ def correct(event: Event, actor: Actor, command: Correct, now: int) -> Outcome:
     contingent = item.contingent if command.contingent is None else command.contingent
     if contingent != GENERAL and contingent not in place.reserved:
         raise Refused("unknown_contingent", field="contingent")
+    if (party, contingent) != (item.party, item.contingent):
+        check_fits(place, contingent, party)
     arrived = moment(event, command.arrived_at, now, "arrived_at") if command.arrived_at else item.arrived
     lang = command.lang if command.lang in event.programme.languages else item.lang
     facts = {"party": party, "lang": lang, "contingent": contingent, "arrived": arrived}
@@ -438,7 +441,7 @@ def correct(event: Event, actor: Actor, command: Correct, now: int) -> Outcome:
 
 
 def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
-    """Refuses `unknown_registration`, `unknown_place`, `full`, `wrong_registration_state`."""
+    """Refuses `unknown_registration`, `unknown_place`, `full`, `party_too_large`, `wrong_registration_state`."""
     item = event.registrations.get(command.registration)
     place = place_of(event, command.to)
     if item.status not in ("seated", "waiting"):
@@ -447,6 +450,7 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     if command.to == item.place:
         return outcome
     contingent = item.contingent if item.contingent in place.reserved else GENERAL
+    check_fits(place, contingent, item.party)
     line = event.registrations.line(command.to)
     line.enter(contingent, item.order)
     outcome.changes.append(Relocated(item.number, command.to))
