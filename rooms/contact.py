@@ -52,6 +52,6 @@ def phone(given: str) -> str:
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise Refused("wrong_phone", field="phone")
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if phonenumbers.parse(written) != number:
-        raise Refused("wrong_phone", field="phone")  # nothing but zeros
+    if len(written) > 1 + 15 or phonenumbers.parse(written) != number:
+        raise Refused("wrong_phone", field="phone")  # longer than E.164 has it, or nothing but zeros
     return written

@@ -345,14 +345,14 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
     personal = {"": name, "/email": email, "/phone": phone, "/note": note}
     if not email and not phone and not (staff and way == "desk"):
         raise Refused("contact_missing", field="email")
-    consents = given(event.programme, place, command.contingent, command.consents, command.lang, arrived, way)
+    lang = command.lang if command.lang in event.programme.languages else event.programme.languages[0]
+    consents = given(event.programme, place, command.contingent, command.consents, lang, arrived, way)
     contacts = _contacts(event, email, phone)
     _check_double(event, contacts, None)
 
     number = len(event.registrations.items) + 1
     # Somebody at the door or on the telephone is not the helper who types: they get an id of their own.
     person = actor.person if way == "web" else f"by-{way}-registration-{number}"
-    lang = command.lang if command.lang in event.programme.languages else event.programme.languages[0]
     starts, contingent = event.programme.starts, command.contingent
     change = Registered(number, command.place, command.party, way, lang, arrived, starts, contingent, contacts, consents, person)
     outcome = Outcome([change])
@@ -391,6 +391,8 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
         status = item.status
         if item.confirm_by is not None or outdated(event, item):
             outcome.changes.append(Confirmed(item.number, event.programme.starts))
+        if item.confirm_by is not None and _access_is_out(event, item, now) and not messages.has(event, item, "access"):
+            messages.queue(event, outcome, item.number, "access", now, detail=event.programme.starts)
     outcome.result = {"number": item.number, "status": status}
     return outcome
 
@@ -548,7 +550,7 @@ def postpone(event: Event, actor: Actor, command: Postpone, now: int) -> Outcome
         asked = another_day and item.status == "seated"
         outcome.changes.append(AskedAgain(item.number, starts, by if asked else None))
         outcome.result["asked" if asked else "told"] += 1
-        messages.queue(event, outcome, item.number, "postponed" if asked else "changed", now)
+        messages.queue(event, outcome, item.number, "postponed" if asked else "changed", now, detail=starts)
     if outcome.changes:
         outcome.changes.append(Told())
     return outcome
@@ -617,7 +619,8 @@ def outdated(event: Event, item: Registration) -> bool:
 
 def to_be_told(event: Event, item: Registration) -> bool:
     """Whether it has not been told of the event's time yet."""
-    return item.status in ("seated", "waiting") and outdated(event, item) and item.asked_for != event.programme.starts
+    comes = item.status in ("seated", "waiting") and not item.erased
+    return comes and outdated(event, item) and item.asked_for != event.programme.starts
 
 
 def _check_open(event: Event, place: Place, arrived: int) -> None:
@@ -661,6 +664,12 @@ def _personal(event: Event, item: Registration, command: Correct) -> tuple[dict[
         raise Refused("contact_missing", field="email")
     _check_double(event, contacts, item.number)
     return personal, contacts
+
+
+def _access_is_out(event: Event, item: Registration, now: int) -> bool:
+    """Whether the others there already have what they need to get in."""
+    place = event.programme.places.get(item.place)
+    return place is not None and bool(place.access_at) and now >= ms(place.access_at) and now < ms(event.programme.ends)
 
 
 def _confirm_by(event: Event, place: Place, now: int) -> int:
@@ -873,6 +882,7 @@ def erased(event: Event, change: Erased, now: int, by: str) -> tuple[str, ...]:
         numbers.remove(item.number)
         if not numbers:
             del event.registrations.of_person[person]
+    _awaits(event, item, None)
     item.erased, item.contacts = True, {}
     item.people.clear()
     item.rows.clear()
