@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     address_rate: Annotated[float, "Commands a second that one address may go on sending"] = 200.0
     join_burst: Annotated[float, "Tries to enter the hall's code or a link that one address has at once"] = 60.0
     join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
+    register_burst: Annotated[float, "Registrations that one address may send at once; staff are not limited"] = 50.0
+    register_rate: Annotated[float, "Registrations a second that one address may go on sending"] = 0.2
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
     metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""
