@@ -303,7 +303,7 @@ async def message(asked: Asked) -> Response:
         letter = letters.example(asked.evening.event, asked.evening.names, kind, lang, site, asked.site.now(asked.evening))
         if query.get("part") == "html":
             return HTMLResponse(letter.html, headers={"Content-Security-Policy": policy({}), "Cache-Control": "no-store"})
-        return asked.page("letter.html", letter=letter, kind=kind, letter_lang=lang, kinds=letters.KINDS)
+        return asked.page("letter.html", letter=letter, kind=kind, letter_lang=lang, organiser=asked.organiser)
 
     return await asked.evening.read(look)
 

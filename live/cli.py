@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url = getattr(given, "url", None)
         settings = load(data=given.data, public_url=url if isinstance(url, str) else None)
         return int(given.run(given, settings) or 0)
-    except (Refused, Unavailable, Mismatch, Impossible, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
+    except (Refused, Unavailable, Mismatch, Impossible, OSError, ValueError) as problem:  # msgspec's and tomllib's are ValueErrors
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
         print(f"plenum: {problem}{detail}", file=sys.stderr)
         return 1

@@ -96,4 +96,4 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
     for kind in letters.KINDS:
         letter = letters.example(event, names, kind, "de", "https://x.example", evening.now)
-        yield "letter.html", {"letter": letter, "kind": kind, "letter_lang": "de", "kinds": letters.KINDS}
+        yield "letter.html", {"letter": letter, "kind": kind, "letter_lang": "de", "organiser": True}
