@@ -23,8 +23,6 @@ from rooms.registration import Registration, of_token
 
 __all__ = ["desk", "registrations", "routes"]
 
-LEAST_SECONDS = 3
-"""Nobody fills the form in sooner; who has it filled in by the browser only has to send it again."""
 MOST_SECONDS = 24 * 3600
 """A form that has lain open for longer is made anew, with what was typed."""
 TRAP = "website"
@@ -129,8 +127,8 @@ def _check_human(asked: Asked, fields: dict[str, Any]) -> None:
     age = asked.site.now(asked.evening) / 1000 - int(second)
     if age > MOST_SECONDS:
         raise Refused("form_expired")
-    if age < LEAST_SECONDS:
-        raise Refused("too_fast")
+    if age < asked.site.form_seconds:
+        raise Refused("too_fast")  # whose browser has filled it in only sends it again
 
 
 # A person's own registration.
@@ -170,6 +168,7 @@ async def own(asked: Asked) -> Response:
             command_id=str(uuid.uuid4()),
         )
         response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex"
         return response
 
     return await asked.evening.read(look)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from live import check, rehearsal, server, worker
+from live import check, rehearsal, retain, server, worker
 from live.admin import configure, exported, link, send
 from live.app import log_of, open_log
 from live.backup import Impossible, backup, verified
@@ -81,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     looking.add_argument("--url", help="address under which people reach it, e.g. https://dialog.example")
     looking.add_argument("--people", type=int, default=5000, help="how many are expected at once (default: 5000)")
     _command(commands, "migrate", migrate, "bring the database's tables up to this release")
+
+    retaining = _command(commands, "retain", _with_desks(retain.run), "delete personal data of events whose date for it has come")
+    retaining.add_argument("slug", nargs="?", help="of this event, even if its date has not come")
 
     saving = _command(commands, "backup", write_backup, "write everything that is stored into a file; a server may run meanwhile")
     saving.add_argument("file", type=Path)

@@ -1,4 +1,5 @@
-"""What one process at least has to do for all events: look after them, send mail, read the mailbox."""
+"""What one process at least has to do for all events: look after them, delete personal data in time,
+send mail, read the mailbox."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 from live.desks import Desks
 from live.mailing import Mailing
 from live.reading import Reading
+from live.retain import watch
 from live.settings import Settings
 
 
@@ -16,6 +18,7 @@ def duties(settings: Settings, desks: Desks) -> Iterator[tuple[str, Coroutine[An
     mailing = Mailing(settings, desks) if settings.smtp_url else None
     reading = Reading(settings, desks) if settings.imap_url else None
     yield "events", desks.watch_over()
+    yield "retention", watch(desks)
     if mailing is not None:
         yield "mailing", mailing.run()
     if reading is not None:

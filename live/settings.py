@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
     register_burst: Annotated[float, "Registrations that one address may send at once; staff are not limited"] = 50.0
     register_rate: Annotated[float, "Registrations a second that one address may go on sending"] = 0.2
+    form_seconds: Annotated[float, "Least time between showing the registration form and taking it: a program is faster"] = 3.0
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
     metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""
@@ -63,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.database_url or f"sqlite:///{Path(self.data) / 'plenum.sqlite3'}"
 
 
-MAY_BE_ZERO = frozenset({"flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
+MAY_BE_ZERO = frozenset({"form_seconds", "flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
 """At once, or none at all. Any other number of zero would stop everything or keep a core busy."""
 
 
