@@ -803,6 +803,8 @@ def corrected(event: Event, change: Corrected, now: int, by: str) -> tuple[str, 
     line = event.registrations.lines[item.place]
     _out(line, item)
     item.party, item.lang, item.contingent, item.arrived = change.party, change.lang, change.contingent, change.arrived
+    if item.status != "cancelled":
+        _fingerprint(event, item, change.contacts)  # the old ones lead nowhere
     item.contacts = change.contacts
     item.pool = change.pool
     if item.status == "seated":
@@ -810,8 +812,6 @@ def corrected(event: Event, change: Corrected, now: int, by: str) -> tuple[str, 
     elif item.status == "waiting":
         line.enter(item.contingent, item.order)
     item.rows.append(event.seq)
-    if item.status != "cancelled":
-        _fingerprint(event, item, change.contacts)
     return _step(item, "corrected", now, by, ", ".join(change.fields), counted=True)
 
 

@@ -123,8 +123,7 @@ def test_for_how_many_is_read_in_german_and_english(said: str) -> None:
 
 UNCLEAR = [
     "wir kommen zu zweit", "zu dritt", "ich bringe Bilal mit", "mit meiner Frau", "ich komme mit meinem Mann",
-    "und mein lieber Sohn",
-    "mit unseren Kindern", "siebzehn Personen", "mehrere Plätze",
+    "und mein lieber Sohn", "mit unseren Kindern", "siebzehn Personen", "mehrere Plätze",
     "meine Eltern und ich", "in Begleitung", "mit Begleitperson", "wir möchten kommen", "hiermit möchten wir uns anmelden",
     "gemeinsam mit Bilal", "Familie Jansen", "Ehepaar Jansen", "Herr und Frau Jansen", "beide bitte", "für zwei",
     "für 2", "2 Personen oder 3 Personen", "ich und zwei weitere Personen", "ich mit 2 Personen", "plus 2 Personen", "ich +1",
