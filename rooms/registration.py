@@ -688,11 +688,15 @@ def _settle(
     parties: dict[int, int] | None = None, sure: int = 0, by: messages.Reach | None = None,
 ) -> set[int]:  # fmt: skip
     """Give free seats to those who wait there; returns who got one. `sure` need not confirm: they have just said that they come.
-    Nobody moves up when the event has begun: the door sees who is there."""
+    Nobody moves up when the event has begun: the door sees who is there. But who is entered late gets a seat that nobody
+    waits for."""
     place = event.programme.places.get(name)
-    if place is None or now >= ms(event.programme.starts):
+    if place is None:
         return set()
-    seated = dict(line.settle(place, _people(event, parties)))
+    begun = now >= ms(event.programme.starts)
+    seated = dict((line.copy() if begun else line).settle(place, _people(event, parties)))
+    if begun and seated.keys() != {sure}:
+        return set()
     for number, pool in seated.items():
         outcome.changes.append(Seated(number, pool, None if number == sure else _confirm_by(event, place, now)))
         messages.queue(event, outcome, number, "seated" if number == sure else "moved_up", now, by=by)

@@ -7,6 +7,7 @@ import random
 import time
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from live.admin import configure, link
 from live.app import open_log
 from live.client import Client
+from live.demo import guests
 from live.desks import Desks
 from live.settings import Settings
 from rooms.command import Refused
@@ -52,6 +54,10 @@ async def prepare(settings: Settings, url: str) -> tuple[Demo, list[tuple[str, s
     try:
         async with Desks(log, settings) as desks:
             await configure(desks, programme, "live")
+            await guests.register(desks, programme, "hall", 36, "2020-07-27T08:00:00+02:00")
+            other = guests.conference(datetime.now(UTC))
+            await configure(desks, other, "registration")
+            await guests.register(desks, other, "conference", 84, other.places["conference"].opens)
             desk = await desks.get(programme.slug)
             assert desk is not None, "it has just been configured"
             slug = programme.slug
@@ -62,6 +68,10 @@ async def prepare(settings: Settings, url: str) -> tuple[Demo, list[tuple[str, s
                 ("sign in: stage", url + await link(desks, slug, "operator")),
                 ("moderation", f"{url}/e/{slug}/moderation"),
                 ("stage", f"{url}/e/{slug}/stage"),
+                ("check-in at the door", f"{url}/e/{slug}/desk"),
+                ("registrations", f"{url}/e/{slug}/registrations"),
+                ("register for the conference", f"{url}/e/{other.slug}/register"),
+                ("sign in: conference", url + await link(desks, other.slug, "organiser") + "?to=registrations"),
                 ("overlay for OBS", url + await link(desks, slug, "overlay")),
             ]
             token = (await link(desks, slug, "moderator")).rpartition("/")[2]
