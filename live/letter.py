@@ -82,8 +82,8 @@ def _headers(message: Message, name: str) -> Iterator[str]:
     """Every header of this name, unfolded, as it was sent."""
     for key, value in message.raw_items():
         if key.lower() == name:
-            octets = str(value)[:HEADER_LIMIT].encode("ascii", "surrogateescape")
-            yield " ".join(decoded(octets, None).split())
+            octets = str(value).encode("ascii", "surrogateescape")
+            yield " ".join(decoded(octets, None).split())[:HEADER_LIMIT]
 
 
 def _words(value: str) -> str:
@@ -109,7 +109,7 @@ def _sender(message: Message) -> tuple[str, str, str]:
         name = _words(values[0].rpartition("<")[0].replace('\\"', "'").replace('"', ""))
     else:
         before, written, closed, after = "", before.strip(), ">", rest  # the form without brackets, and a comment
-    if not closed or "@" in before + after or "<" in after:
+    if not closed or "@" in before + after:
         return name, "", written
     return name, _normalised(written), written
 

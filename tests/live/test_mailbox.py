@@ -181,12 +181,13 @@ async def test_what_people_do_to_old_letters_ends_no_wait(running: Dovecot, peop
         async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(box.wait(10 * SECONDS))
             await wire.until(b"+ idling")
-            await asyncio.to_thread(people.imap.store, "1", "+FLAGS", "\\Flagged")
-            await wire.until(b"\\Flagged")
             await asyncio.to_thread(people.imap.store, "1", "+FLAGS", "\\Deleted")
             await asyncio.to_thread(people.imap.expunge)
             await wire.until(b"EXPUNGE")
+            for _ in range(20):  # time enough to end the wait, if it were to end
+                await asyncio.to_thread(people.imap.noop)
             assert not waiting.done()
+            assert not wire.heard(b"Idle completed")
             await asyncio.to_thread(people.write, "neu")
         await box.close()
 
@@ -216,7 +217,7 @@ async def test_what_people_do_in_the_meantime_makes_no_wait_longer(
         box = Mailbox(at(wire.port), SECONDS)
         await box.letters()
         people.imap.select("INBOX")
-        waiting = asyncio.ensure_future(box.wait(SOON))
+        waiting = asyncio.ensure_future(box.wait(1.2))  # Dovecot gathers news for half a second
         async with asyncio.timeout(SECONDS):
             while not waiting.done():
                 await asyncio.to_thread(people.imap.store, "1", "+FLAGS", "\\Flagged")
@@ -267,6 +268,21 @@ async def test_a_connection_that_is_lost_while_waiting_is_noticed_at_once(
                 await waiting
         people.write("danach")
         assert [letter.subject for letter in await box.letters()] == ["danach"]
+        await box.close()
+
+
+async def test_a_connection_that_is_lost_between_two_questions_is_replaced(
+    running: Dovecot, people: People, at: Callable[[int], str]
+) -> None:
+    people.write("eins")
+    async with Wire(running.port).running() as wire:
+        box = Mailbox(at(wire.port), SECONDS)
+        (eins,) = await box.letters()
+        wire.cut()
+        await box._lost.wait()
+        await box.done(eins)
+        assert await box.letters() == []
+        assert wire.heard(b"Logged in") == 2
         await box.close()
 
 
