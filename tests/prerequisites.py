@@ -38,6 +38,7 @@ TESTS = [
     Need("a C compiler", "for the C loop and the load client", "gcc", lambda: any(shutil.which(name) for name in ("cc", "gcc"))),
     Need("openssl", "for a certificate of the tests' own", "openssl", lambda: shutil.which("openssl") is not None),
     Need("nginx", "for the example of a proxy", "nginx-light", lambda: Path("/usr/sbin/nginx").exists()),
+    Need("Dovecot", "for letters", "dovecot-imapd", lambda: Path("/usr/sbin/dovecot").exists()),
     Need("PostgreSQL", "for the log's contract", "postgresql", lambda: Path("/usr/lib/postgresql").exists()),
     Need("Redis", "for the bus's contract", "redis-server", lambda: shutil.which("redis-server") is not None),
 ]

@@ -1,4 +1,4 @@
-"""Registering as people see it: the form on a phone, one's own page, the organisers' list that fills by itself; usable for everybody."""
+"""Registering as people see it: the form on a phone, one's own page, the organisers' list that fills by itself."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ async def registers(person: Person, name: str, email: str) -> None:
 async def calls(organiser: Person, name: str, phone: str, at: str = "") -> None:
     """Types a call in."""
     page = organiser.page
-    if not await page.get_by_label("by telephone").is_visible():
-        await page.get_by_text("Enter a registration").click()
     entry = page.locator("#entry")
+    if not await entry.is_visible():
+        await page.get_by_text("Enter a registration").click()
     await entry.get_by_label("Name", exact=True).fill(name)
-    await entry.get_by_label("Telephone").fill(phone)
+    await entry.get_by_label("Telephone", exact=True).fill(phone)
     await entry.get_by_label("Time of the call").fill(at)
     await entry.get_by_label("My picture may be in the live broadcast.").check()
     await entry.get_by_role("button", name="Register").click()
@@ -94,7 +94,8 @@ async def test_what_is_refused_stands_at_its_field_and_nothing_typed_is_lost(cas
     await anna.page.get_by_label("My picture may be in the live broadcast.").check()
     await anna.page.get_by_role("button", name="Register").click()
     phone = anna.page.get_by_label("Telephone")
-    await expect(phone).to_have_accessible_description("This telephone number is not understood. Please write it with its area code, like 02305 1060.")
+    words = "This telephone number is not understood. Please write it with its area code, like 02305 1060."
+    await expect(phone).to_have_accessible_description(words)
     await expect(phone).to_have_value("ruf mich an")
     await expect(anna.page.get_by_label("Your name")).to_have_value("Anna Aal")
     await expect(anna.page.get_by_role("alert")).to_contain_text("This telephone number is not understood.")
@@ -112,6 +113,7 @@ async def test_a_withdrawn_name_goes_from_every_screen(cast: Cast, evening: Even
     for consent in ("My picture may be in the live broadcast.", "My name may be shown on the screen."):
         await anna.page.get_by_label(consent).check()
     await anna.page.get_by_role("button", name="Register").click()
+    await expect(anna.page.get_by_role("status")).to_contain_text("You have a seat.")
     own = anna.page.url.partition("?")[0]
     await anna.opens()
     await anna.linked()
@@ -127,7 +129,7 @@ async def test_a_withdrawn_name_goes_from_every_screen(cast: Cast, evening: Even
         await expect(screen.page.get_by_text("Anna Aal").first).to_be_visible()
 
     await anna.page.goto(own)
-    await anna.page.get_by_role("button", name="Withdraw: My name may be shown on the screen.").click()
+    await anna.page.get_by_role("button", name="Withdraw (My name may be shown on the screen.)").click()
     await expect(anna.page.get_by_role("status").first).to_contain_text("Your consent is withdrawn.")
     for screen in (home, stage, overlay):
         await expect(screen.page.get_by_text("Benches at the ring").first).to_be_visible()
@@ -151,7 +153,7 @@ async def played(evening: Evening) -> list[str]:
 
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
-async def test_axe_finds_nothing_on_the_pages_of_registering(cast: Cast, evening: Evening, size: Size, look: dict[str, Any]) -> None:
+async def test_axe_finds_nothing_where_people_register(cast: Cast, evening: Evening, size: Size, look: dict[str, Any]) -> None:
     paths = await played(evening)
     anna = await cast.person(Person, size, **look)
     found = []
@@ -180,7 +182,8 @@ async def test_axe_finds_nothing_on_the_pages_of_registering(cast: Cast, evening
 async def test_nothing_runs_out_of_the_screen(cast: Cast, evening: Evening, width: int) -> None:
     paths = await played(evening)
     organiser = await cast.console("organiser", (width, 800))
-    for path in (f"{evening.page}/register", *paths, f"{evening.page}/registrations", f"{evening.page}/registrations/message?kind=seated"):
+    own = [f"{evening.page}/{path}" for path in ("register", "registrations", "registrations/message?kind=seated")]
+    for path in (*own, *paths):
         await organiser.page.goto(organiser.url + path)
         overflow = await organiser.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, path
