@@ -46,8 +46,8 @@ TEXT = "Mehr Bänke am Ring, Schatten am Markt und eine Ampel, die auch für lan
 class Voice(asyncio.Protocol):
     """One person on a raw socket: as little work per message as can be, so that the clients' core is not the limit."""
 
-    def __init__(self, commands: Iterator[bytes], channel: str) -> None:
-        self.commands, self.channel = commands, channel
+    def __init__(self, commands: Iterator[bytes], channel: str, form: str = "html") -> None:
+        self.commands, self.channel, self.form = commands, channel, form
         self.transport: asyncio.Transport
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.acknowledged = self.refused = self.pushed = 0
@@ -64,7 +64,7 @@ class Voice(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"HTTP/1.1 101"):
-            opened = {"t": "open", "channels": {"public": {}}}
+            opened = {"t": "open", "channels": {"public": {}}, "as": self.form}
             self.transport.write(masked(json.dumps(opened).encode()))
         elif not self.ready.done():
             if b"docs" in data or (self.channel == "snapshot" and len(data) > 1000):
@@ -120,11 +120,11 @@ def serving(folder: Path, **settings: object) -> Iterator[Server]:
         server.kill()
 
 
-async def prepare(settings: Settings, contributions: int = 50) -> None:
+async def prepare(settings: Settings, contributions: int = 50, programme: Programme = PROGRAMME) -> None:
     """An event with so many public contributions."""
     log = open_log(settings)
     async with Desks(log, settings) as desks:
-        await configure(desks, PROGRAMME, "live")
+        await configure(desks, programme, "live")
         texts = [{"kind": "idea", "text": f"{number}: {TEXT}"} for number in range(contributions)]
         await asyncio.gather(*(send(desks, SLUG, "contribution.submit", text) for text in texts))
     log.close()
@@ -136,14 +136,14 @@ def on_clients_core(play: Callable[[], Any]) -> Any:
         return runner.run(play())
 
 
-async def voices(server: Server, count: int, channel: str = "", at_once: int = 200) -> list[Voice]:
+async def voices(server: Server, count: int, channel: str = "", at_once: int = 200, form: str = "html") -> list[Voice]:
     """Connect so many; returns when each has its documents."""
     loop = asyncio.get_running_loop()
     gate = asyncio.Semaphore(at_once)
 
     async def one(person: int) -> Voice:
         async with gate:
-            _, voice = await loop.create_connection(lambda: Voice(supports(person, 50), channel), "127.0.0.1", server.port)
+            _, voice = await loop.create_connection(lambda: Voice(supports(person, 50), channel, form), "127.0.0.1", server.port)
             await voice.ready
             return voice
 

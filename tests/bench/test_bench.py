@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.bench import registrations
 from tests.bench.cases import CACHE, build, cases, command, numbered
 from tests.bench.load import Load
 from tests.bench.run import judge, summarise
@@ -45,6 +46,16 @@ def test_a_server_that_refuses_is_noticed() -> None:
 def test_the_product_is_measured_from_command_to_screen(name: str) -> None:
     with cases()[name].serve() as served, Load(served, connections=20, rounds=10, turns=2) as load:
         assert [load.block()["deliveries"], load.block()["deliveries"]] == [200, 200]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [100.0, 0.0])
+def test_every_registration_is_answered_and_measured_beside_a_support(rate: float) -> None:
+    row = registrations.register(people=20, rate=rate)
+    assert row["registration_all_s"] >= (19 / rate if rate else 0)
+    assert row["registration_p99_ms"] >= row["registration_p50_ms"] > 0
+    assert row["times_cpu"] > 1
+    assert [one["met"] for one in registrations.judge([row, {**row, "rate": 100.0 - rate}])][:2] == [True, True]
 
 
 def test_a_target_is_the_median_of_the_turns() -> None:
