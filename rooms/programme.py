@@ -179,7 +179,7 @@ def _is_moment(text: str) -> bool:
 
 
 def moment(event: Event, given: str | None, now: int, field: str) -> int:
-    """When something was said or came, in ms: a local time of day ("18:42", the last such moment) or ISO 8601; never in the future,
+    """When something was said or came, in ms: a local time of day ("18:42" or "18:42:07", the last such moment) or ISO 8601; never in the future,
     and not before 1970; nothing is now.
 
     Refuses `wrong_time`.
@@ -188,9 +188,9 @@ def moment(event: Event, given: str | None, now: int, field: str) -> int:
         return now
     try:
         place = datetime.fromisoformat(event.programme.starts).tzinfo
-        if len(given) <= 5:
+        if len(given) <= len("18:42:07"):
             local = datetime.fromtimestamp(now / 1000, place)
-            at = datetime.combine(local.date(), time.fromisoformat(given.zfill(5)), local.tzinfo)
+            at = datetime.combine(local.date(), time.fromisoformat(given.zfill(5) if len(given) < 5 else given), local.tzinfo)
             if at > local:
                 at -= timedelta(days=1)
         else:

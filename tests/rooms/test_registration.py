@@ -354,3 +354,12 @@ def test_what_is_corrected_is_seen_as_corrected() -> None:
         assert evening.refused("anna", "registration.correct", registration=1, token=token, **forbidden).code == "forbidden"
     unreachable = {"registration": 1, "token": token, "email": "", "phone": ""}
     assert evening.refused("anna", "registration.correct", **unreachable).code == "contact_missing"
+
+
+@pytest.mark.parametrize(
+    ("said", "second"), [("18:40", 0), ("18:40:07", 7), ("2020-08-20T18:40:07", 7), ("2020-08-20T16:40:07Z", 7), ("20:00", -81_600)]
+)
+def test_the_time_of_a_call_is_taken_to_the_second_as_a_browser_sends_it(said: str, second: int) -> None:
+    evening = registering(opens="")
+    register(evening, person="hilde", way="phone", arrived_at=said)
+    assert item(evening, 1).arrived == NOW - 120_000 + second * 1_000
