@@ -44,6 +44,7 @@ def routes(page: Page) -> list[Route]:
         page("/e/{slug}/registrations.xlsx", xlsx),
         page("/e/{slug}/registrations/print", print_list),
         page("/e/{slug}/registrations/message", message),
+        page("/e/{slug}/registrations/{number:int}.json", data),
         page("/r/{token}", own, ("GET", "POST")),
         page("/r/{token}/data.json", own_data),
         page("/r/{token}/calendar.ics", own_calendar),
@@ -66,6 +67,8 @@ async def register(asked: Asked) -> Response:
         result = await asked.site.perform(asked.request, asked.evening.slug, id, "registration.submit", given)
     except Refused as refused:
         return await _form(asked, fields, refused)
+    if "token" not in result:
+        return RedirectResponse(f"/e/{asked.evening.slug}/register?notice={result['status']}", 303)
     return RedirectResponse(f"/r/{asked.evening.slug}.{result['token']}?notice={result['status']}", 303)
 
 
@@ -85,6 +88,7 @@ async def _form(asked: Asked, fields: dict[str, Any], refused: Refused | None) -
             refusal=None if refused is None else told(asked, refused),
             command_id=str(uuid.uuid4()),
             made=_made(asked, now // 1000) if refused is None or refused.code == "form_expired" else fields.get("made", ""),
+            notice=asked.request.query_params.get("notice"),
             trapped=refused is not None and refused.code == "looks_automatic",
         )
 
@@ -190,9 +194,18 @@ async def _act(asked: Asked, given: str, name: str, id: str, fields: dict[str, A
 async def own_data(asked: Asked) -> Response:
     """Everything that is stored about this person (GDPR Art. 15, 20), as JSON."""
     asked, given = await _opened(asked)
+    return await _stored(asked, lambda: _found(asked, given))
 
+
+async def data(asked: Asked) -> Response:
+    """The same for somebody who has asked for it by telephone or letter. Refuses `forbidden`, `unknown_registration`."""
+    await _check_door(asked)
+    return await _stored(asked, lambda: asked.evening.event.registrations.get(asked.request.path_params["number"]))
+
+
+async def _stored(asked: Asked, find: Callable[[], Registration]) -> Response:
     def look() -> Response:
-        item = _found(asked, given)
+        item = find()
         data = shown.full(asked.evening.event, asked.evening.names, item)
         mails = [
             shown.mail(asked.evening.names, one)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from ipaddress import IPv6Address
 from operator import itemgetter
 
 import msgspec
@@ -41,8 +42,9 @@ class Limits:
         self.most_connections = settings.connections_per_address
         self._connections: dict[str, int] = {}
 
-    def command(self, event: Event, person: str, address: str, name: str, now: float) -> None:
+    def command(self, event: Event, person: str, host: str, name: str, now: float) -> None:
         """Refuses `too_many`. Staff are trusted with their own pace, not with the address's."""
+        address = network(host)
         self.address.take(address, now)
         if name in _GUESSABLE:
             self.guess.take(address, now)
@@ -59,15 +61,17 @@ class Limits:
         """Asking for channels costs the server a rendering: it counts like a command."""
         self.send.take(person, now)
 
-    def connect(self, address: str) -> None:
+    def connect(self, host: str) -> None:
         """One more connection from there. Refuses `too_many`."""
+        address = network(host)
         count = self._connections.get(address, 0)
         if count >= self.most_connections:
             raise Refused("too_many", retry_after=30.0)
         self._connections[address] = count + 1
 
-    def disconnect(self, address: str) -> None:
+    def disconnect(self, host: str) -> None:
         """One connection less."""
+        address = network(host)
         self._connections[address] -= 1
         if not self._connections[address]:
             del self._connections[address]
@@ -94,6 +98,19 @@ class Limits:
                 continue  # another release's, while one is replaced by the other
             for key, cost in taken.items():
                 self._rates[name].charge(key, now, cost)
+
+
+def network(host: str) -> str:
+    """What is counted as one address: an IPv6 customer has a network of 64 bits at least (RFC 6177), an IPv4 one its address."""
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
 
 
 _PACK = msgspec.msgpack.Encoder()

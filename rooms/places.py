@@ -38,8 +38,9 @@ Order = tuple[int, int]
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seats of an event. `opens` and `deadline` are ISO 8601 with offset (empty: as the event's phase says, until it starts);
-    `party`: most people in one registration; `confirm_within`: hours that somebody who has moved up has to confirm; `reserved`:
-    contingent → seats out of `seats`; `consents` are required here, `optional_consents` are asked for as well; `access` is what
+    `party`: most people in one registration; `confirm_within`: hours that somebody who has moved up has to confirm; `confirm_web`:
+    seats that were got by the form have to be confirmed as well, by the link in the message: a program that invents addresses then holds
+    none; `reserved`: contingent → seats out of `seats`; `consents` are required here, `optional_consents` are asked for as well; `access` is what
     participants need to get in, sent at `access_at`."""
 
     seats: int
@@ -49,6 +50,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     party: int = 2
     waiting_list: bool = True
     confirm_within: float = 48.0
+    confirm_web: bool = False
     consents: tuple[Purpose, ...] = ()
     optional_consents: tuple[Purpose, ...] = ()
     reserved: dict[str, int] = {}

@@ -360,11 +360,16 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
     order = (arrived // 1000, number)
     line.enter(contingent, order)
     by = messages.reach(contacts)
-    outcome.result = {"number": number, "status": "seated", "token": token(event, number)}
+    unproven = place.confirm_web and way == "web" and not staff
+    outcome.result = {"number": number, "status": "seated"}
+    if not unproven:
+        outcome.result["token"] = token(event, number)  # else it is in the message, which proves the address
     if command.present:
         outcome.changes += [_at_door(line, place, number, contingent, command.party), CheckedIn(number, True)]
         messages.queue(event, outcome, number, "seated", now, by=by)
-    elif number not in _settle(event, outcome, command.place, line, now, parties={number: command.party}, sure=number, by=by):
+    elif number not in _settle(
+        event, outcome, command.place, line, now, parties={number: command.party}, sure=number, by=by, unproven=unproven
+    ):
         if not place.waiting_list:
             raise Refused("full", field="place")
         outcome.result |= {"status": "waiting", "position": line.position(order)}
@@ -685,7 +690,7 @@ def _people(event: Event, but: dict[int, int] | None = None) -> Callable[[int], 
 
 def _settle(
     event: Event, outcome: Outcome, name: PlaceName, line: Line, now: int, *,
-    parties: dict[int, int] | None = None, sure: int = 0, by: messages.Reach | None = None,
+    parties: dict[int, int] | None = None, sure: int = 0, by: messages.Reach | None = None, unproven: bool = False,
 ) -> set[int]:  # fmt: skip
     """Give free seats to those who wait there; returns who got one. `sure` need not confirm: they have just said that they come.
     Nobody moves up when the event has begun: the door sees who is there. But who is entered late gets a seat that nobody
@@ -698,7 +703,8 @@ def _settle(
     if begun and seated.keys() != {sure}:
         return set()
     for number, pool in seated.items():
-        outcome.changes.append(Seated(number, pool, None if number == sure else _confirm_by(event, place, now)))
+        confirmed = number == sure and not unproven
+        outcome.changes.append(Seated(number, pool, None if confirmed else _confirm_by(event, place, now)))
         messages.queue(event, outcome, number, "seated" if number == sure else "moved_up", now, by=by)
     return set(seated)
 
