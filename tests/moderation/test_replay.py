@@ -146,6 +146,7 @@ BUSY: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("anna", "bilal"), ("registration.submit",)),
     ((SYSTEM,), ("message.claim", "message.report", "mail.receive", "registration.lapse")),
     (("hilde", "olga"), ("registration.withdraw_consent", "registration.give_consent", "message.retry", "registration.postpone")),
+    (("hilde", "olga"), ("message.told", "link.create", "link.redeem")),
 ]
 """Who sends what: anybody anything, and more of what makes an evening."""
 

@@ -121,7 +121,8 @@ def owner(command: str) -> Any:
 
 def corrects(registering: Registering, chance: Random) -> tuple[str, str, dict[str, Any]]:
     contingent = chance.choice(("", "wheelchair"))
-    change = chance.choice(({"party": chance.randint(1, 3)}, {"contingent": contingent}, {"arrived_at": "07:00"}))
+    email = f"{chance.randint(1, 60)}@example.org"
+    change = chance.choice(({"party": chance.randint(1, 3)}, {"contingent": contingent}, {"arrived_at": "07:00"}, {"email": email}))
     return "olga", "registration.correct", {"registration": of(registering, chance)} | change
 
 

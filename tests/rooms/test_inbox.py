@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moderation.capabilities import decide
@@ -396,6 +396,7 @@ WRITTEN = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WRITTEN, max_size=6))
 def test_nothing_is_ever_dropped(letters: list[Receive]) -> None:
     post = Post()
