@@ -89,7 +89,8 @@ def of(event: Event, names: Names, item: Registration, kind: str, site: str, org
 def example(event: Event, names: Names, kind: str, lang: str, site: str, now: int) -> Letter:
     """What a message would say to somebody, before anybody gets it."""
     place = next(iter(event.programme.places), "hall")
-    item = Registration(0, place, 2, "web", lang, now, now, event.programme.starts, confirm_by=None if kind == "seated" else now + 48 * 3_600_000)  # type: ignore[arg-type]
+    confirm_by = now + 48 * 3_600_000 if kind in ("moved_up", "postponed") else None
+    item = Registration(0, place, 2, "web", lang, now, now, event.programme.starts, confirm_by=confirm_by)  # type: ignore[arg-type]
     if kind == "refused":
         context = {"name": text(lang, N_("Maria Muster")), "why": render.wording("already_registered", lang, {}), "address": ""}
         return _written(event, kind, lang, site, context, b"", "REQUEST")

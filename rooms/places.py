@@ -37,11 +37,14 @@ Order = tuple[int, int]
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seats of an event. `opens` and `deadline` are ISO 8601 with offset (empty: as the event's phase says, until it starts);
-    `party`: most people in one registration; `confirm_within`: hours that somebody who has moved up has to confirm; `confirm_web`:
-    seats that were got by the form have to be confirmed as well, by the link in the message: a program that invents addresses then holds
-    none; `reserved`: contingent → seats out of `seats`; `consents` are required here, `optional_consents` are asked for as well; `access` is what
-    participants need to get in, sent at `access_at`."""
+    """Seats of an event. Times are ISO 8601 with offset.
+
+    opens, deadline: empty, as the event's phase says, until it starts. party: most people in one registration.
+    confirm_within: hours that somebody who has moved up has to confirm. confirm_web: seats that were got by the form have to be
+    confirmed as well, by the link in the message; a program that invents addresses then holds none. consents: required for a seat;
+    optional_consents: asked for as well. reserved: contingent → seats out of `seats`. access: what participants need to get in,
+    language → text, sent at access_at.
+    """
 
     seats: int
     opens: str = ""

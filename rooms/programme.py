@@ -179,8 +179,8 @@ def _is_moment(text: str) -> bool:
 
 
 def moment(event: Event, given: str | None, now: int, field: str) -> int:
-    """When something was said or came, in ms: a local time of day ("18:42" or "18:42:07", the last such moment) or ISO 8601; never in the future,
-    and not before 1970; nothing is now.
+    """When something was said or came, in ms: a local time of day ("18:42" or "18:42:07", the last such moment) or ISO 8601; never
+    in the future, and not before 1970; nothing is now.
 
     Refuses `wrong_time`.
     """

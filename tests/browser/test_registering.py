@@ -139,7 +139,7 @@ async def test_a_withdrawn_name_goes_from_every_screen(cast: Cast, evening: Even
 async def played(evening: Evening) -> list[str]:
     """People in every state; the paths of their own pages."""
     helper = await evening.staff("helper")
-    given = {"place": "hall", "consents": ["picture"]}
+    given: dict[str, Any] = {"place": "hall", "consents": ["picture"]}
     paths = []
     for number in range(5):
         more = {"email": f"{number}@example.org"} if number % 2 else {"phone": f"02305 106{number}", "way": "phone"}

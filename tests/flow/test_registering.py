@@ -109,6 +109,15 @@ async def test_one_s_own_page_corrects_withdraws_tells_all_and_deletes(evening: 
     assert not [key for frame in organiser.heard if frame["t"] == "docs" for key in map(str, frame["put"]) if "Aal" in key]
 
 
+async def test_whoever_asks_the_organisers_is_told_all_that_is_stored(evening: Evening) -> None:
+    browser, path = await registered(evening)
+    helper = await evening.browser(await evening.cookie("helper"))
+    theirs = (await helper.get(f"{evening.page}/registrations/1.json")).json()
+    assert theirs == (await browser.get(f"{path}/data.json")).json()
+    assert (await helper.get(f"{evening.page}/registrations/2.json")).status_code in (404, 422)
+    assert (await browser.get(f"{evening.page}/registrations/1.json")).status_code == 403
+
+
 async def test_the_link_lets_nobody_do_more_than_its_own(evening: Evening) -> None:
     browser, path = await registered(evening)
     _, other = await registered(evening, email="b@example.org")

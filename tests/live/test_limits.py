@@ -6,9 +6,10 @@ import asyncio
 import time
 
 import msgspec
+import pytest
 
 from live.bus import RedisBus
-from live.limits import Limits
+from live.limits import Limits, network
 from live.settings import Settings
 from moderation.event import Event
 from rooms.command import Refused
@@ -61,3 +62,18 @@ def test_what_a_newer_process_tells_of_a_rate_that_is_unknown_here_is_not_counte
     limits = Limits(SETTINGS)
     limits._charge(msgspec.msgpack.encode({"dance": {"anna": 5.0}, "send": {"anna": 4.0}}))
     assert taken(limits) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("not:an:address", "not:an:address", True),
+    ],
+)
+def test_a_network_of_one_customer_counts_as_one_address(one: str, other: str, same: bool) -> None:
+    assert (network(one) == network(other)) is same

@@ -363,3 +363,23 @@ def test_the_time_of_a_call_is_taken_to_the_second_as_a_browser_sends_it(said: s
     evening = registering(opens="")
     register(evening, person="hilde", way="phone", arrived_at=said)
     assert item(evening, 1).arrived == NOW - 120_000 + second * 1_000
+
+
+def test_where_addresses_have_to_be_proven_the_form_gives_no_link_and_an_unconfirmed_seat_goes_on() -> None:
+    evening = registering(seats=1, confirm_web=True)
+    invented = register(evening, "Eve")
+    assert invented == {"number": 1, "status": "seated"}, "the link is in the message only"
+    assert register(evening, "Anna")["status"] == "waiting"
+    called = register(evening, "Bilal", "hilde", way="phone")
+    assert "token" in called, "staff have spoken to them"
+
+    fire(evening, 49)
+    assert statuses(evening) == "lsw"
+
+
+def test_the_control_without_proof_invented_addresses_keep_the_seats() -> None:
+    evening = registering(seats=1)
+    register(evening, "Eve")
+    register(evening, "Anna")
+    fire(evening, 49)
+    assert statuses(evening) == "sw"
