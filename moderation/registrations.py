@@ -12,15 +12,15 @@ from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.inbox import Mail
 from rooms.messages import Message
-from rooms.places import GENERAL, OFF_CAMERA, Line
+from rooms.places import GENERAL, OFF_CAMERA, Line, Place
 from rooms.programme import ms
 from rooms.registration import Registration, outdated, to_be_told, token
 from rooms.retention import due
 
 
 class FreeData(TypedDict):
-    """One place's seats. `seats` and `free` are those for everybody, `reserved` the free ones of the contingents.
-    `opens`, `deadline`: ISO 8601."""
+    """One place's seats. `seats` and `free` are those for everybody (none is free while somebody waits), `reserved` the free ones
+    of the contingents. `opens`, `deadline`: ISO 8601."""
 
     place: str
     seats: int
@@ -35,9 +35,10 @@ class FreeData(TypedDict):
 
 
 class PlacesData(TypedDict):
-    """`places`."""
+    """`places`. `open`: the event is in the phase in which people register."""
 
     items: list[FreeData]
+    open: bool
     contact: str
 
 
@@ -158,7 +159,7 @@ def places(event: Event) -> PlacesData:
             {
                 "place": name,
                 "seats": place.size(GENERAL),
-                "free": _line(event, name).free(place, GENERAL),
+                "free": _free(event, name, place),
                 "reserved": sum(_line(event, name).free(place, pool) for pool in place.reserved),
                 "waiting": _line(event, name).count(),
                 "waiting_list": place.waiting_list,
@@ -169,6 +170,7 @@ def places(event: Event) -> PlacesData:
             }
             for name, place in programme.places.items()
         ],
+        "open": event.phase == "registration",
         "contact": programme.contact,
     }
 
@@ -319,6 +321,13 @@ def _message(message: Message) -> MessageData:
 
 def _by(names: Names, item: Registration, person: str) -> str:
     return "" if person in item.people else names.get(person, "") or ("system" if person == "system" else "staff")
+
+
+def _free(event: Event, name: Any, place: Place) -> int:
+    """Seats that whoever comes now can have: none while somebody waits for them."""
+    line = _line(event, name)
+    waiting = any(orders for contingent, orders in line.waiting.items() if GENERAL in place.pools(contingent))
+    return 0 if waiting else max(0, line.free(place, GENERAL))
 
 
 def _line(event: Event, name: Any) -> Line:

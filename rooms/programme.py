@@ -218,7 +218,7 @@ def configured(event: Event, change: Configured, now: int, by: str) -> tuple[str
 def advanced(event: Event, change: Advanced, now: int, by: str) -> tuple[str, ...]:
     """The phase, and what authors may still do with their contributions."""
     event.phase = change.phase
-    return ("event", *(f"contribution/{number}" for number in event.contributions.items))
+    return ("event", "places", *(f"contribution/{number}" for number in event.contributions.items))
 
 
 COMMANDS: Commands = {"event.configure": (Configure, configure), "event.advance": (Advance, advance)}

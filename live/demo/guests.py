@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from frontend.words import ZONE
 from live.admin import send
 from live.desks import Desks
 from rooms.command import Refused
@@ -33,7 +34,7 @@ def conference(now: datetime) -> Programme:
         if isinstance(value, dict):
             return {key: moved(one) for key, one in value.items()}
         if isinstance(value, str) and value.startswith("2020-"):
-            return (datetime.fromisoformat(value) + timedelta(weeks=weeks)).isoformat()
+            return (datetime.fromisoformat(value).astimezone(ZONE) + timedelta(weeks=weeks)).isoformat()  # at the same hour
         return value
 
     return msgspec.convert(moved(facts), Programme)
