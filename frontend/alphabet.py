@@ -18,7 +18,7 @@ def folded(text: str) -> str:
 def position(name: str) -> int:
     """Where a name stands in a list: by its last word, then by its first, as far as the whole numbers of a browser reach
     (2**53). Letters that are not Latin come last."""
-    words = re.findall(r"\w+", folded(name)) or [""]
+    words = ["".join(filter(str.isalpha, word)) for word in folded(name).split()] or [""]
     number = 0
     for letter in f"{words[-1]:8.8}{words[0]:3.3}":
         number = number * 27 + (0 if letter == " " else ord(letter) - 96 if "a" <= letter <= "z" else 26)

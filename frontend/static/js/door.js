@@ -3,7 +3,7 @@ import { scan } from "./camera.js";
 import * as guests from "./guests.js";
 import * as outbox from "./outbox.js";
 import { isLinked, refuse, start } from "./sync.js";
-import { fill, made, say, tell, text } from "./tell.js";
+import { fill, hush, made, say, tell, text } from "./tell.js";
 import * as ticket from "./ticket.js";
 
 /**
@@ -173,13 +173,12 @@ function press(row, here) {
 }
 
 /**
- * Shows the large card and says it.
+ * Shows the large card and says it, unless it is the old news.
  * @param {string} state
  * @param {HTMLElement | null} row
- * @param {string} hint
+ * @param {{hint?: string, old?: boolean}} options
  */
-function present(state, row = null, hint = text(`${state}-hint`)) {
-  const again = shown.number === Number(row?.dataset.number ?? 0) && shown.state.replace("-kept", "") === state.replace("-kept", "");
+function present(state, row = null, { hint = text(`${state}-hint`), old = false } = {}) {
   const focused = result.contains(document.activeElement);
   shown = { number: Number(row?.dataset.number ?? 0), state };
   const tone = TONES[state] ?? "bad";
@@ -194,7 +193,8 @@ function present(state, row = null, hint = text(`${state}-hint`)) {
   offer(card, state, row);
   result.replaceChildren(card);
   if (focused) [...card.querySelectorAll("button")].find((button) => !button.hidden)?.focus();
-  if (again) return;
+  if (old) return;
+  card.classList.add("result--fresh");
   result.scrollIntoView({ block: "nearest" });
   navigator.vibrate?.(PULSES[tone]);
   say([title, name, card.querySelector(".result__facts")?.textContent, hint].map((words) => words?.replace(/\s+/g, " ").trim()).filter(Boolean).join(". "));
@@ -235,7 +235,7 @@ document.addEventListener("plenum:given", (event) => {
   guests.promise(command);
   touched.add(number);
   acted.set(number, command.at);
-  follow(command, command.args.here ? "in" : "out", true);
+  follow(command, `${command.args.here ? "in" : "out"}${isLinked() ? "" : "-kept"}`, true);
   refilter();
 });
 
@@ -275,9 +275,10 @@ document.addEventListener("plenum:refused", (event) => {
   outbox.keep({ ...command, problem: detail.text });
   if (command.name === guests.CHECK_IN) {
     guests.takeBack(command);
-    follow(command, "refused", false, detail.text);
+    follow(command, "refused", true, detail.text);
   }
-  if (late || command.name !== guests.CHECK_IN || shown.number !== command.args.registration) say(`${whose(command)}: ${detail.text}`);
+  hush();
+  if (shown.number !== command.args.registration) say(`${whose(command)}: ${detail.text}`);
   guests.showAll();
   refilter();
   showOpen();
@@ -306,8 +307,8 @@ document.addEventListener("plenum:link", () => (lost = !isLinked()));
 function follow(command, state, fresh = false, hint) {
   const number = Number(command.args.registration);
   const row = guests.get(number);
-  if (shown.number === number) present(state, row, hint);
-  else if (fresh && row) say(`${text(state)}: ${guests.nameOf(row)}`);
+  if (shown.number === number) present(state, row, { hint, old: !fresh && !hint });
+  else if (fresh && row && !hint) say(`${text(state)}: ${guests.nameOf(row)}`);
 }
 
 /** Shows what waits to be sent, and what somebody has to look at. */
