@@ -45,6 +45,8 @@ class Site(Protocol):
     legal: tuple[str, str, str]
     """Addresses of imprint, privacy notice and accessibility statement, as far as they are set."""
     assets: Assets
+    form_seconds: float
+    """Least time between showing the registration form and taking it."""
 
     async def find(self, slug: str) -> Evening:
         """Refuses `unknown_event`, `storage_unavailable`."""

@@ -54,6 +54,8 @@ class Letter(NamedTuple):
 def letter(event: Event, names: Names, message: Message, site: str, organiser: str, now: int) -> Letter:
     """The letter of this message. `site`: the server's address; `organiser`: the sender's e-mail address."""
     kind, _, number = message.to.partition("/")
+    if kind == "test":
+        return example(event, names, message.kind, message.detail, site, now)
     if kind == "mail":
         return _answer(event, names, event.inbox.items[int(number)].number, message, site)
     item = event.registrations.items[int(number)]

@@ -23,8 +23,6 @@ from rooms.registration import Registration, of_token
 
 __all__ = ["desk", "registrations", "routes"]
 
-LEAST_SECONDS = 3
-"""Nobody fills the form in sooner; who has it filled in by the browser only has to send it again."""
 MOST_SECONDS = 24 * 3600
 """A form that has lain open for longer is made anew, with what was typed."""
 TRAP = "website"
@@ -129,8 +127,8 @@ def _check_human(asked: Asked, fields: dict[str, Any]) -> None:
     age = asked.site.now(asked.evening) / 1000 - int(second)
     if age > MOST_SECONDS:
         raise Refused("form_expired")
-    if age < LEAST_SECONDS:
-        raise Refused("too_fast")
+    if age < asked.site.form_seconds:
+        raise Refused("too_fast")  # whose browser has filled it in only sends it again
 
 
 # A person's own registration.
@@ -161,7 +159,6 @@ async def own(asked: Asked) -> Response:
             item=data,
             position=line.position(item.order) if item.status == "waiting" else 0,
             address=address,
-            path=f"/r/{asked.evening.slug}.{given}",
             texts={one["purpose"]: shown.text_of(event, one["purpose"], asked.lang) for one in data["consents"]},
             access=letters.access_of(event, item, asked.lang, now),
             most=place.party if place else 1,
@@ -171,6 +168,7 @@ async def own(asked: Asked) -> Response:
             command_id=str(uuid.uuid4()),
         )
         response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex"
         return response
 
     return await asked.evening.read(look)
@@ -303,10 +301,8 @@ async def message(asked: Asked) -> Response:
         site = asked.site.address(asked.request)
         letter = letters.example(asked.evening.event, asked.evening.names, kind, lang, site, asked.site.now(asked.evening))
         if query.get("part") == "html":
-            # A letter brings its own style, and nothing else.
-            headers = {"Content-Security-Policy": policy({"style-src": "'unsafe-inline'", "frame-ancestors": "'self'"})}
-            return HTMLResponse(letter.html, headers=headers | {"Cache-Control": "no-store", "X-Frame-Options": "SAMEORIGIN"})
-        return asked.page("letter.html", letter=letter, kind=kind, letter_lang=lang, kinds=letters.KINDS)
+            return HTMLResponse(letter.html, headers={"Content-Security-Policy": policy({}), "Cache-Control": "no-store"})
+        return asked.page("letter.html", letter=letter, kind=kind, letter_lang=lang, organiser=asked.organiser)
 
     return await asked.evening.read(look)
 

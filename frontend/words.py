@@ -156,7 +156,7 @@ REFUSALS = {
     "too_late": N_("Registration has closed; the deadline was: {at}. Please call the organisers, or follow the event from home."),
     "full": N_("There are not enough free seats; nothing was changed. Ask the organisers, or follow the event from home."),
     "already_registered": N_(
-        "There is already a registration with this address or telephone number. Use the link in the message that you got, or ask us."
+        "There is already a registration with this address or telephone number. Use the link in your message, or ask us."
     ),
     "wrong_keyword": N_("This keyword belongs to another event. Please check it: here it is “{keyword}”."),
     "party_too_large": N_("One registration is for {most} people at most. Please ask the others to register themselves."),

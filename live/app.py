@@ -24,6 +24,7 @@ from live.admission import Admission
 from live.bus import Bus, InProcessBus, RedisBus
 from live.bus_address import connect
 from live.desks import Desks
+from live.duties import duties
 from live.identity import Identity
 from live.log import Log
 from live.logs import REQUEST, request_id
@@ -60,7 +61,7 @@ def open_bus(settings: Settings, log: Log) -> Bus:
 
 def create(settings: Settings, *, alone: bool = False) -> Starlette:
     """The application. Opens the log at once, so that a wrong address is told before anybody connects. `alone`: there is no worker,
-    so that this process looks after events that nobody watches."""
+    so that this process does what a worker would."""
     log = open_log(settings)
     desks = Desks(log, settings, open_bus(settings, log))
     redis = connect(settings.redis_url) if settings.redis_url else None
@@ -72,7 +73,7 @@ def create(settings: Settings, *, alone: bool = False) -> Starlette:
         async with desks, asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(site.limits.share(desks.bus), name="limits")] if redis else []
             if alone:
-                running.append(tasks.create_task(desks.watch_over(), name="events"))
+                running += [tasks.create_task(duty, name=name) for name, duty in duties(settings, desks)]
             yield {"admission": Admission(settings.admitted_per_turn)}
             for task in running:
                 task.cancel()

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from live import check, rehearsal, server, worker
+from live import check, rehearsal, retain, server, worker
 from live.admin import configure, exported, link, send
 from live.app import log_of, open_log
 from live.backup import Impossible, backup, verified
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url = getattr(given, "url", None)
         settings = load(data=given.data, public_url=url if isinstance(url, str) else None)
         return int(given.run(given, settings) or 0)
-    except (Refused, Unavailable, Mismatch, Impossible, msgspec.ValidationError, tomllib.TOMLDecodeError, OSError) as problem:
+    except (Refused, Unavailable, Mismatch, Impossible, OSError, ValueError) as problem:  # msgspec's and tomllib's are ValueErrors
         detail = f" {problem.params}" if isinstance(problem, Refused) and problem.params else ""
         print(f"plenum: {problem}{detail}", file=sys.stderr)
         return 1
@@ -81,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     looking.add_argument("--url", help="address under which people reach it, e.g. https://dialog.example")
     looking.add_argument("--people", type=int, default=5000, help="how many are expected at once (default: 5000)")
     _command(commands, "migrate", migrate, "bring the database's tables up to this release")
+
+    retaining = _command(commands, "retain", _with_desks(retain.run), "delete personal data of events whose date for it has come")
+    retaining.add_argument("slug", nargs="?", help="of this event, even if its date has not come")
 
     saving = _command(commands, "backup", write_backup, "write everything that is stored into a file; a server may run meanwhile")
     saving.add_argument("file", type=Path)

@@ -34,7 +34,10 @@ class Limits:
         self.submit = Rate(settings.submit_burst, settings.submit_rate)
         self.address = Rate(settings.address_burst, settings.address_rate)
         self.guess = Rate(settings.join_burst, settings.join_rate)
-        self._rates = {"send": self.send, "submit": self.submit, "address": self.address, "guess": self.guess}
+        self.register = Rate(settings.register_burst, settings.register_rate)
+        self._rates = {
+            "send": self.send, "submit": self.submit, "address": self.address, "guess": self.guess, "register": self.register
+        }  # fmt: skip
         self.most_connections = settings.connections_per_address
         self._connections: dict[str, int] = {}
 
@@ -48,6 +51,9 @@ class Limits:
         self.send.take(person, now)
         if name == "contribution.submit":
             self.submit.take(person, now)
+        elif name == "registration.submit":
+            # Per address: a bot is a new person each time.
+            self.register.take(address, now)
 
     def opening(self, person: str, now: float) -> None:
         """Asking for channels costs the server a rendering: it counts like a command."""
@@ -84,6 +90,8 @@ class Limits:
     def _charge(self, data: bytes) -> None:
         now = time.monotonic()
         for name, taken in _UNPACK.decode(data).items():
+            if name not in self._rates:
+                continue  # another release's, while one is replaced by the other
             for key, cost in taken.items():
                 self._rates[name].charge(key, now, cost)
 

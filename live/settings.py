@@ -20,6 +20,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     imprint_url: Annotated[str, "Address of the imprint (DDG § 5), in the foot of every page"] = ""
     privacy_url: Annotated[str, "Address of the privacy notice (GDPR Art. 13), in the foot of every page"] = ""
     accessibility_url: Annotated[str, "Address of the accessibility statement (BGG § 12b), in the foot of every page"] = ""
+    smtp_url: Annotated[str, "Mail server for messages to people: smtp://user:password@host:587 or smtps://…:465. Empty: none"] = ""
+    mail_from: Annotated[str, "Address that messages come from, and answers go to"] = ""
+    imap_url: Annotated[str, "Mailbox that registrations come to: imaps://user:password@host/INBOX. Empty: none is read"] = ""
+    mail_seconds: Annotated[float, "Longest wait for an answer of a mail server, and between two looks into the mailbox"] = 20.0
     secure_cookies: Annotated[bool, "Set cookies for https only. Switch on behind TLS"] = False
     trusted_proxies: Annotated[str, "Addresses of reverse proxies whose X-Forwarded-For is believed, comma-separated"] = "127.0.0.1"
     batch_limit: Annotated[int, "Most commands in one commit; 1 switches group commit off"] = 1000
@@ -43,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     address_rate: Annotated[float, "Commands a second that one address may go on sending"] = 200.0
     join_burst: Annotated[float, "Tries to enter the hall's code or a link that one address has at once"] = 60.0
     join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
+    register_burst: Annotated[float, "Registrations that one address may send at once; staff are not limited"] = 50.0
+    register_rate: Annotated[float, "Registrations a second that one address may go on sending"] = 0.2
+    form_seconds: Annotated[float, "Least time between showing the registration form and taking it: a program is faster"] = 3.0
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
     metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""
@@ -57,11 +64,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.database_url or f"sqlite:///{Path(self.data) / 'plenum.sqlite3'}"
 
 
-MAY_BE_ZERO = frozenset({"flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
+MAY_BE_ZERO = frozenset({"form_seconds", "flush_seconds", "presence_seconds", "drain_seconds", "malformed_frames"})
 """At once, or none at all. Any other number of zero would stop everything or keep a core busy."""
 
 
 _WEB = ("https://", "http://", "/")
+_SCHEMES: dict[str, tuple[str, ...]] = {
+    "database_url": (), "redis_url": (), "smtp_url": ("smtps://", "smtp://"), "imap_url": ("imaps://", "imap://"),
+}  # fmt: skip
+"""What the addresses of these begin with; those without are told by their own library."""
 
 
 def variable(name: str) -> str:
@@ -88,8 +99,10 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
             number = msgspec.structs.asdict(msgspec.convert({name: value}, Settings, strict=False))[name]
         except msgspec.ValidationError as error:
             raise msgspec.ValidationError(f"{variable(name)}: {error}") from error
-        if name.endswith("_url") and name not in ("database_url", "redis_url") and number and not number.startswith(_WEB):
-            raise msgspec.ValidationError(f"{variable(name)}: must begin with https://, http:// or /, not {value}")
+        schemes = _SCHEMES.get(name, _WEB) if name.endswith("_url") else ()
+        if schemes and number and not number.startswith(schemes):
+            # Not the value: a password may be in it.
+            raise msgspec.ValidationError(f"{variable(name)}: must begin with {' or '.join(schemes)}")
         if type(number) in (int, float) and not (number > 0 or (number == 0 and name in MAY_BE_ZERO)):
             raise msgspec.ValidationError(f"{variable(name)}: must be more than 0, not {value}")
     return msgspec.convert(values, Settings, strict=False)

@@ -34,6 +34,7 @@ class Site:
     def __init__(self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence) -> None:
         self.settings, self.desks, self.identity, self.assets, self.presence = settings, desks, identity, assets, presence
         self.legal = settings.imprint_url, settings.privacy_url, settings.accessibility_url
+        self.form_seconds = settings.form_seconds
         self.limits = Limits(settings)
         self.hubs: dict[str, Hub] = {}
         self._reached = settings.public_url.rstrip("/")

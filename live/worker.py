@@ -1,6 +1,6 @@
 """`plenum worker`: the process beside the web processes that keeps every event open, so that timers fire and snapshots are written
-although nobody watches. One is enough; more of them, or none for a while, do no harm: the log takes each timer once, and web
-processes write snapshots of the events that they serve when nobody else does.
+although nobody watches, sends mail, and reads the mailbox. One is enough; more of them, or none for a while, do no harm: the log
+takes each timer and letter once and gives each message to one, and web processes write snapshots of the events that they serve.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from live import logs
 from live.app import open_bus, open_log
 from live.desks import Desks
+from live.duties import duties
 from live.settings import Settings
 
 
@@ -34,9 +35,10 @@ async def work(settings: Settings) -> None:
     log = open_log(settings)
     try:
         async with Desks(log, settings, open_bus(settings, log)) as desks, asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(desks.watch_over(), name="events")
+            working = [tasks.create_task(job, name=name) for name, job in duties(settings, desks)]
             print("Plenum works", flush=True)
             await stopped.wait()
-            watching.cancel()
+            for task in working:
+                task.cancel()
     finally:
         log.close()

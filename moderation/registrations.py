@@ -12,18 +12,20 @@ from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.inbox import Mail
 from rooms.messages import Message
-from rooms.places import OFF_CAMERA, Line
+from rooms.places import GENERAL, OFF_CAMERA, Line
 from rooms.programme import ms
 from rooms.registration import Registration, outdated, to_be_told, token
 from rooms.retention import due
 
 
 class FreeData(TypedDict):
-    """One place's seats. `opens`, `deadline`: ISO 8601."""
+    """One place's seats. `seats` and `free` are those for everybody, `reserved` the free ones of the contingents.
+    `opens`, `deadline`: ISO 8601."""
 
     place: str
     seats: int
     free: int
+    reserved: int
     waiting: int
     waiting_list: bool
     opens: str
@@ -155,8 +157,9 @@ def places(event: Event) -> PlacesData:
         "items": [
             {
                 "place": name,
-                "seats": place.seats,
-                "free": max(0, place.seats - sum(_line(event, name).taken.values())),
+                "seats": place.size(GENERAL),
+                "free": _line(event, name).free(place, GENERAL),
+                "reserved": sum(_line(event, name).free(place, pool) for pool in place.reserved),
                 "waiting": _line(event, name).count(),
                 "waiting_list": place.waiting_list,
                 "opens": place.opens,
@@ -294,7 +297,7 @@ def shut(event: Event, place: Mapping[str, Any], now: int) -> str:
         return "not_open_yet"
     if now >= ms(place["deadline"]):
         return "too_late"
-    return "full" if place["free"] == 0 and not place["waiting_list"] else ""
+    return "full" if place["free"] + place["reserved"] == 0 and not place["waiting_list"] else ""
 
 
 def text_of(event: Event, purpose: str, lang: str) -> str:

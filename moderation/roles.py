@@ -50,6 +50,7 @@ MAY_SEND = {
     "message.send": ORGANISER,
     "message.claim": (SYSTEM,),
     "message.report": (SYSTEM,),
+    "message.test": ORGANISER,
     "message.retry": DOOR,
     "message.told": DOOR,
     "mail.receive": (SYSTEM,),

@@ -3,6 +3,7 @@ asks: `may`. Records as GDPR Art. 7 (1) wants them; withdrawing is as easy as gi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 Way = Literal["web", "email", "phone", "desk"]
 """How somebody registered, and so how they consented."""
-SIGNED = "name"
+SIGNED: Purpose = "name"
 """Who is not registered and signs a contribution has been told that the name may be shown: that is the consent to this purpose."""
 
 
@@ -61,10 +62,10 @@ def may(event: Event, person: str, purpose: Purpose) -> bool:
     kind, _, number = person.partition("/")
     if kind == "registration":
         found = event.registrations.items.get(int(number))
-        held = [found] if found else []
-    else:
-        held = [event.registrations.items[one] for one in event.registrations.of_person.get(person, ())]
-    # Several registrations from one browser, as of a family: whatever one of them has not agreed to is not done.
+        return found is not None and not found.erased and _agreed(event, found, purpose)
+    held = [event.registrations.items[one] for one in event.registrations.of_person.get(person, ())]
+    # Several registrations from one browser, as of a family: whatever one of them has not agreed to is not done. A cancelled one
+    # counts, or else by cancelling a name would come up.
     return all(_agreed(event, one, purpose) for one in held) if held else purpose == SIGNED
 
 
@@ -72,5 +73,10 @@ def _agreed(event: Event, registration: Registration, purpose: Purpose) -> bool:
     consent = registration.consents.get(purpose)
     if consent is not None:
         return consent.withdrawn_at is None
-    place = event.programme.places.get(registration.place)
-    return purpose == SIGNED and (place is None or SIGNED not in place.asked)
+    return purpose == SIGNED and not any(SIGNED in place.asked for place in _asked_by(event, registration))
+
+
+def _asked_by(event: Event, registration: Registration) -> Iterable[Place]:
+    """The place where they are, and where they were: who was asked there and said nothing has said no."""
+    moved = any(step.what == "moved" for step in registration.history)
+    return [place for name, place in event.programme.places.items() if moved or name == registration.place]

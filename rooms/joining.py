@@ -46,8 +46,8 @@ class Joined(Change, frozen=True, tag="joined"):
 
 
 class Renamed(Change, frozen=True, tag="renamed"):
-    """The name under this id has changed: a person's id, or `contribution/<n>` for who signed it. The name itself is in the
-    people table."""
+    """What the people table has under this id has changed: a person's id, `contribution/<n>` for who signed it, `registration/<n>`
+    and `mail/<n>` with their `/email`, `/phone` and so on. It itself is in that table only."""
 
     person: str
 
@@ -83,7 +83,10 @@ def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
 
 def renamed(event: Event, change: Renamed, now: int, by: str) -> tuple[str, ...]:
     """Everything that shows the name."""
-    if not change.person.startswith("contribution/"):
+    kind, _, rest = change.person.partition("/")
+    if kind in ("registration", "mail"):
+        return (f"{kind}/{rest.partition('/')[0]}",)
+    if kind != "contribution":
         return (f"person/{change.person}",)
     on_air = f"contribution/{event.contributions.on_air}"
     return (change.person, "on_air") if change.person == on_air else (change.person,)

@@ -7,16 +7,20 @@ by itself, but shown to the organisers. Who has no e-mail address is called by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from rooms import contact, text
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.joining import Renamed
 from rooms.programme import ms
 
 if TYPE_CHECKING:
     from rooms.event import Event
+    from rooms.registration import Registration
 
 Reach = Literal["email", "phone"]
 Kind = Literal[
@@ -33,6 +37,10 @@ MEANT_FOR: Mapping[str, tuple[str, ...]] = {
     "reminder": ("seated",), "thanks": ("seated",),
 }  # fmt: skip
 """Kind → the states of a registration in which the message is still true; others are for everybody."""
+OF_A_TIME = ("postponed", "changed", "access", "reminder", "thanks")
+"""These are about the event at the time in their detail: when it moves again, another one follows."""
+BEFORE = ("access", "reminder")
+"""Of no use when the event is over."""
 RETRY = (60, 300, 900, 1_800, 3_600)
 """Seconds before the next try (RFC 5321 § 4.5.4.1 wants at least 30 minutes after the first ones); the last goes on repeating."""
 GIVE_UP = 4 * 24 * 3600 * 1000
@@ -40,6 +48,7 @@ GIVE_UP = 4 * 24 * 3600 * 1000
 CLAIMED_FOR = 15 * 60_000
 """Milliseconds after which a claimed message that nobody has reported on is uncertain."""
 
+_ADDRESS = re.compile(r"[^\s<>\"'(]+@[^\s<>\"'),;]+")
 Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
@@ -98,6 +107,14 @@ class Report(Command, frozen=True):
     message: Number
     state: Literal["sent", "queued", "failed", "uncertain"]
     reason: str = ""
+
+
+class Test(Command, frozen=True):
+    """Send an example of a message to this address, to see how it arrives."""
+
+    kind: Kind
+    email: str
+    lang: str = "de"
 
 
 class Retry(Command, frozen=True):
@@ -161,14 +178,15 @@ def send(event: Event, actor: Actor, command: Send, now: int) -> Outcome:
     """Once to each; sent again, only to those who came since."""
     outcome = Outcome([], {"queued": 0})
     starts, somebody_came = event.programme.starts, any(one.here for one in event.registrations.items.values())
-    for item in event.registrations.items.values():
+    over = command.kind in BEFORE and bool(event.programme.ends) and now >= ms(event.programme.ends)
+    for item in () if over else event.registrations.items.values():
         if item.status != "seated" or item.erased or (command.place and item.place != command.place):
             continue
         if command.kind == "thanks" and somebody_came and item.here is None:
             continue  # where people are checked in, who was not was not there
-        got = [event.messages.items[number] for number in event.messages.of.get(f"registration/{item.number}", ())]
-        # After the event has moved, it is another reminder.
-        if any((one.kind, one.detail) == (command.kind, starts) and one.state != "dropped" for one in got):
+        if command.kind == "access" and item.confirm_by is not None:
+            continue  # whoever has to confirm first gets it then
+        if has(event, item, command.kind):
             continue
         queue(event, outcome, item.number, command.kind, now, detail=starts)
         outcome.result["queued"] += 1
@@ -178,19 +196,33 @@ def send(event: Event, actor: Actor, command: Send, now: int) -> Outcome:
     return outcome
 
 
+def has(event: Event, item: Registration, kind: ToAll) -> bool:
+    """Whether they have got this message or will; after the event has moved it is another one, and after they have moved to the
+    other place they need other access data."""
+    moved_at = max((step.at for step in item.history if step.what == "moved"), default=0) if kind == "access" else 0
+    got = [event.messages.items[number] for number in event.messages.of.get(f"registration/{item.number}", ())]
+    return any(
+        (one.kind, one.detail) == (kind, event.programme.starts)
+        and one.state != "dropped"
+        and (one.changed_at >= moved_at or one.state in ("queued", "sending", "call"))
+        for one in got
+    )
+
+
 def claim(event: Event, actor: Actor, command: Claim, now: int) -> Outcome:
     """`state` of the result: "sending", or "dropped" if it is no longer true. Refuses `unknown_message`, `wrong_message_state`."""
     message = event.messages.get(command.message)
     if message.state != "queued":
         raise Refused("wrong_message_state", field="message", state=message.state)
-    state: State = "sending" if _meant(event, message) else "dropped"
+    state: State = "sending" if _meant(event, message, now) else "dropped"
     return Outcome([Moved(message.number, state)], {"state": state})
 
 
 def report(event: Event, actor: Actor, command: Report, now: int) -> Outcome:
-    """Refuses `unknown_message`, `wrong_message_state`: only what is being sent can have been sent."""
+    """Refuses `unknown_message`, `wrong_message_state`: only what is being sent can have been sent, and a late worker may say that
+    it was; what was sent may come back undelivered."""
     message = event.messages.get(command.message)
-    if message.state != "sending":
+    if message.state != "sending" and (message.state, command.state) not in (("uncertain", "sent"), ("sent", "failed")):
         raise Refused("wrong_message_state", field="message", state=message.state)
     state: State = command.state
     due = 0
@@ -198,7 +230,22 @@ def report(event: Event, actor: Actor, command: Report, now: int) -> Outcome:
         due = now + 1000 * RETRY[min(message.tries, len(RETRY)) - 1]
         if now - message.at > GIVE_UP:
             state = "failed"
-    return Outcome([Moved(message.number, state, due, command.reason[:200])], {"state": state})
+    if state != "sent" and _forgotten(event, message):
+        state = "dropped"
+    # Servers repeat the address that they refuse, and the log holds nobody.
+    reason = _ADDRESS.sub("…", text.clean(command.reason, lines=False))[:200]
+    return Outcome([Moved(message.number, state, due if state == "queued" else 0, reason)], {"state": state})
+
+
+def test(event: Event, actor: Actor, command: Test, now: int) -> Outcome:
+    """Refuses `wrong_email`, `contact_missing`."""
+    email = contact.email(command.email)
+    if not email:
+        raise Refused("contact_missing", field="email")
+    number = len(event.messages.items) + 1
+    outcome = Outcome([Renamed(f"test/{number}/email")], {"message": number}, names={f"test/{number}/email": email})
+    queue(event, outcome, f"test/{number}", command.kind, now, by="email", detail=command.lang)
+    return outcome
 
 
 def retry(event: Event, actor: Actor, command: Retry, now: int) -> Outcome:
@@ -212,9 +259,16 @@ def retry(event: Event, actor: Actor, command: Retry, now: int) -> Outcome:
 def tell(event: Event, actor: Actor, command: Tell, now: int) -> Outcome:
     """Done already if they were. Refuses `unknown_message`, `wrong_message_state`."""
     message = event.messages.get(command.message)
-    if message.state not in ("call", "told", "failed"):
+    if message.state not in ("call", "told", "failed", "uncertain"):
         raise Refused("wrong_message_state", field="message", state=message.state)
     return Outcome([] if message.state == "told" else [Moved(message.number, "told")], {"state": "told"})
+
+
+def drop(event: Event, outcome: Outcome, to: str) -> None:
+    """Add to the outcome that nobody is to be told or to look after what this addressee has not got yet."""
+    for number in event.messages.of.get(to, ()):
+        if event.messages.items[number].state not in ("sending", "sent", "told", "dropped"):
+            outcome.changes.append(Moved(number, "dropped"))
 
 
 def timers(event: Event) -> Iterator[Timer]:
@@ -243,13 +297,25 @@ def _batch(kind: str, place: str | None, at: str) -> str:
     return f"{kind}/{place or ''}/{at}"
 
 
-def _meant(event: Event, message: Message) -> bool:
+def _meant(event: Event, message: Message, now: int) -> bool:
     """Whether it is still true what the message says."""
+    if message.to.startswith("test/"):
+        return True
+    if _forgotten(event, message):
+        return False
+    if message.kind in OF_A_TIME and message.detail != event.programme.starts:
+        return False
+    if message.kind in BEFORE and now >= ms(event.programme.ends):
+        return False
+    meant = MEANT_FOR.get(message.kind)
+    return meant is None or event.registrations.items[int(message.to.partition("/")[2])].status in meant
+
+
+def _forgotten(event: Event, message: Message) -> bool:
     name, _, number = message.to.partition("/")
-    if name != "registration":
-        return not event.inbox.items[int(number)].erased
-    item = event.registrations.items[int(number)]
-    return not item.erased and item.status in MEANT_FOR.get(message.kind, (item.status,))
+    if name == "test":
+        return False
+    return (event.registrations if name == "registration" else event.inbox).items[int(number)].erased
 
 
 def queued(event: Event, change: Queued, now: int, by: str) -> tuple[str, ...]:
@@ -296,8 +362,8 @@ COMMANDS: Commands = {
     "message.send": (Send, send),
     "message.claim": (Claim, claim),
     "message.report": (Report, report),
+    "message.test": (Test, test),
     "message.retry": (Retry, retry),
     "message.told": (Tell, tell),
 }
 CHANGES: Changes = {Queued: queued, Moved: moved, SentToAll: sent_to_all}
-

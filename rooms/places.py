@@ -6,6 +6,8 @@ as a whole. Nobody overtakes: whoever waits for a pool blocks it for all who cam
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -146,7 +148,9 @@ def check_places(places: Mapping[PlaceName, Place]) -> None:
     for name, place in places.items():
         numbers = (place.seats, place.size(GENERAL) + 1, place.party, place.confirm_within, *place.reserved.values())
         too_large = name == "conference" and place.seats > MOST_IN_CONFERENCE
-        if min(numbers) <= 0 or too_large or place.party > MOST_IN_PARTY or GENERAL in place.reserved:
+        endless = not math.isfinite(place.confirm_within)  # TOML can say so, the log cannot
+        unheard = bool(place.keyword) and not folded(place.keyword)  # every letter would have it
+        if min(numbers) <= 0 or too_large or endless or unheard or place.party > MOST_IN_PARTY or GENERAL in place.reserved:
             raise Refused("wrong_fact", field=f"places.{name}")
 
 
@@ -161,6 +165,14 @@ def check_taken(event: Event, places: Mapping[PlaceName, Place]) -> None:
             raise Refused("seats_taken", field=f"places.{name}", taken=line.count())
 
 
+def check_fits(place: Place, contingent: str, party: int) -> None:
+    """Refuses `party_too_large`: so many could never sit together, and would block the line for ever."""
+    most = max(place.size(pool) for pool in place.pools(contingent))
+    if party > max(most, 1):
+        raise Refused("party_too_large", field="party", most=most)
+
+
 def folded(keyword: str) -> str:
     """A keyword as it is compared: letters and digits only: "Digitalisierung 20.08." = "digitalisierung 2008"."""
-    return "".join(letter for letter in keyword.casefold() if letter.isalnum())
+    composed = unicodedata.normalize("NFKC", keyword).casefold()
+    return "".join(letter for letter in unicodedata.normalize("NFKC", composed) if letter.isalnum())

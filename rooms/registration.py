@@ -18,7 +18,7 @@ from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Re
 from rooms.consent import Consent, Way, given, version
 from rooms.entrance import keyed
 from rooms.joining import Renamed
-from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, Place, PlaceName, Purpose, folded, place_of
+from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, Place, PlaceName, Purpose, check_fits, folded, place_of
 from rooms.programme import moment, ms
 
 if TYPE_CHECKING:
@@ -338,20 +338,21 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
         raise Refused("party_too_large", field="party", most=place.party)
     if command.contingent != GENERAL and command.contingent not in place.reserved:
         raise Refused("unknown_contingent", field="contingent")
+    check_fits(place, command.contingent, command.party)
     name = text.within(command.name, "name", 2, MAX_NAME, lines=False)
     email, phone = contact.email(command.email or ""), contact.phone(command.phone or "")
     note = text.within(command.note or "", "note", 0, MAX_NOTE)
     personal = {"": name, "/email": email, "/phone": phone, "/note": note}
     if not email and not phone and not (staff and way == "desk"):
         raise Refused("contact_missing", field="email")
-    consents = given(event.programme, place, command.contingent, command.consents, command.lang, arrived, way)
+    lang = command.lang if command.lang in event.programme.languages else event.programme.languages[0]
+    consents = given(event.programme, place, command.contingent, command.consents, lang, arrived, way)
     contacts = _contacts(event, email, phone)
     _check_double(event, contacts, None)
 
     number = len(event.registrations.items) + 1
     # Somebody at the door or on the telephone is not the helper who types: they get an id of their own.
     person = actor.person if way == "web" else f"by-{way}-registration-{number}"
-    lang = command.lang if command.lang in event.programme.languages else event.programme.languages[0]
     starts, contingent = event.programme.starts, command.contingent
     change = Registered(number, command.place, command.party, way, lang, arrived, starts, contingent, contacts, consents, person)
     outcome = Outcome([change])
@@ -390,6 +391,8 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
         status = item.status
         if item.confirm_by is not None or outdated(event, item):
             outcome.changes.append(Confirmed(item.number, event.programme.starts))
+        if item.confirm_by is not None and _access_is_out(event, item, now) and not messages.has(event, item, "access"):
+            messages.queue(event, outcome, item.number, "access", now, detail=event.programme.starts)
     outcome.result = {"number": item.number, "status": status}
     return outcome
 
@@ -420,6 +423,8 @@ def correct(event: Event, actor: Actor, command: Correct, now: int) -> Outcome:
     contingent = item.contingent if command.contingent is None else command.contingent
     if contingent != GENERAL and contingent not in place.reserved:
         raise Refused("unknown_contingent", field="contingent")
+    if (party, contingent) != (item.party, item.contingent):
+        check_fits(place, contingent, party)
     arrived = moment(event, command.arrived_at, now, "arrived_at") if command.arrived_at else item.arrived
     lang = command.lang if command.lang in event.programme.languages else item.lang
     facts = {"party": party, "lang": lang, "contingent": contingent, "arrived": arrived}
@@ -438,7 +443,7 @@ def correct(event: Event, actor: Actor, command: Correct, now: int) -> Outcome:
 
 
 def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
-    """Refuses `unknown_registration`, `unknown_place`, `full`, `wrong_registration_state`."""
+    """Refuses `unknown_registration`, `unknown_place`, `full`, `party_too_large`, `wrong_registration_state`."""
     item = event.registrations.get(command.registration)
     place = place_of(event, command.to)
     if item.status not in ("seated", "waiting"):
@@ -447,6 +452,7 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     if command.to == item.place:
         return outcome
     contingent = item.contingent if item.contingent in place.reserved else GENERAL
+    check_fits(place, contingent, item.party)
     line = event.registrations.line(command.to)
     line.enter(contingent, item.order)
     outcome.changes.append(Relocated(item.number, command.to))
@@ -544,7 +550,7 @@ def postpone(event: Event, actor: Actor, command: Postpone, now: int) -> Outcome
         asked = another_day and item.status == "seated"
         outcome.changes.append(AskedAgain(item.number, starts, by if asked else None))
         outcome.result["asked" if asked else "told"] += 1
-        messages.queue(event, outcome, item.number, "postponed" if asked else "changed", now)
+        messages.queue(event, outcome, item.number, "postponed" if asked else "changed", now, detail=starts)
     if outcome.changes:
         outcome.changes.append(Told())
     return outcome
@@ -613,7 +619,8 @@ def outdated(event: Event, item: Registration) -> bool:
 
 def to_be_told(event: Event, item: Registration) -> bool:
     """Whether it has not been told of the event's time yet."""
-    return item.status in ("seated", "waiting") and outdated(event, item) and item.asked_for != event.programme.starts
+    comes = item.status in ("seated", "waiting") and not item.erased
+    return comes and outdated(event, item) and item.asked_for != event.programme.starts
 
 
 def _check_open(event: Event, place: Place, arrived: int) -> None:
@@ -657,6 +664,12 @@ def _personal(event: Event, item: Registration, command: Correct) -> tuple[dict[
         raise Refused("contact_missing", field="email")
     _check_double(event, contacts, item.number)
     return personal, contacts
+
+
+def _access_is_out(event: Event, item: Registration, now: int) -> bool:
+    """Whether the others there already have what they need to get in."""
+    place = event.programme.places.get(item.place)
+    return place is not None and bool(place.access_at) and now >= ms(place.access_at) and now < ms(event.programme.ends)
 
 
 def _confirm_by(event: Event, place: Place, now: int) -> int:
@@ -790,6 +803,8 @@ def corrected(event: Event, change: Corrected, now: int, by: str) -> tuple[str, 
     line = event.registrations.lines[item.place]
     _out(line, item)
     item.party, item.lang, item.contingent, item.arrived = change.party, change.lang, change.contingent, change.arrived
+    if item.status != "cancelled":
+        _fingerprint(event, item, change.contacts)  # the old ones lead nowhere
     item.contacts = change.contacts
     item.pool = change.pool
     if item.status == "seated":
@@ -797,8 +812,6 @@ def corrected(event: Event, change: Corrected, now: int, by: str) -> tuple[str, 
     elif item.status == "waiting":
         line.enter(item.contingent, item.order)
     item.rows.append(event.seq)
-    if item.status != "cancelled":
-        _fingerprint(event, item, change.contacts)
     return _step(item, "corrected", now, by, ", ".join(change.fields), counted=True)
 
 
@@ -869,6 +882,7 @@ def erased(event: Event, change: Erased, now: int, by: str) -> tuple[str, ...]:
         numbers.remove(item.number)
         if not numbers:
             del event.registrations.of_person[person]
+    _awaits(event, item, None)
     item.erased, item.contacts = True, {}
     item.people.clear()
     item.rows.clear()

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rooms import inbox, registration
+from rooms import inbox, messages, registration
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
-from rooms.joining import Renamed
+from rooms.consent import SIGNED, may
+from rooms.joining import Renamed, rename
 from rooms.programme import ms
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ DAY = 24 * 3600 * 1000
 
 
 class Erase(Command, frozen=True):
-    """Cancel, and delete all that is known of the person (GDPR Art. 17), the letters included. `token`: that of the registration's
-    link; staff need none."""
+    """Cancel, and delete all that is known of the person (GDPR Art. 17): letters, names that sign contributions, and what they
+    cancelled before. `token`: that of the registration's link; staff need none."""
 
     registration: registration.Number
     token: str | None = None
@@ -47,24 +48,33 @@ def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     outcome = Outcome([], {"number": item.number, "status": "cancelled"})
     if item.status != "cancelled":
         registration.leave(event, outcome, item, "cancelled", now)
-    registration.forget(outcome, item)
+    known = set(item.contacts.values())
+    numbers = {item.number}
+    for one in event.registrations.items.values():
+        if one.status == "cancelled" and not one.erased and not known.isdisjoint(one.contacts.values()):
+            numbers.add(one.number)
+    for number in sorted(numbers):
+        _forget(event, outcome, event.registrations.items[number])
+        _unsign(event, outcome, event.registrations.items[number], all=True)
     for mail in event.inbox.items.values():
-        if mail.registration == item.number and not mail.erased:
-            inbox.forget(outcome, mail)
+        theirs = mail.registration in numbers or (mail.registration is None and mail.sender in known)
+        if theirs and not mail.erased:
+            _forget_mail(event, outcome, mail)
     return outcome
 
 
 def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     """Refuses `too_early` before the date, unless `early` says that it is meant."""
-    if now < due(event) and not command.early:
+    if not command.early and now < due(event):
         raise Refused("too_early", field="early")
     outcome = Outcome([Retained()])
     registrations = [item for item in event.registrations.items.values() if not item.erased]
     for item in registrations:
-        registration.forget(outcome, item)
+        _forget(event, outcome, item)
+        _unsign(event, outcome, item, all=False)
     mails = [mail for mail in event.inbox.items.values() if not mail.erased]
     for mail in mails:
-        inbox.forget(outcome, mail)
+        _forget_mail(event, outcome, mail)
     others = [one for one in command.people if not one.startswith("contribution/") and one not in outcome.names]
     for one in others:
         outcome.names[one] = ""
@@ -73,6 +83,29 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     if not (registrations or mails or others):
         outcome.changes.clear()
     return outcome
+
+
+def _forget(event: Event, outcome: Outcome, item: registration.Registration) -> None:
+    registration.forget(outcome, item)
+    messages.drop(event, outcome, f"registration/{item.number}")
+
+
+def _forget_mail(event: Event, outcome: Outcome, mail: inbox.Mail) -> None:
+    inbox.forget(outcome, mail)
+    messages.drop(event, outcome, f"mail/{mail.number}")
+
+
+def _unsign(event: Event, outcome: Outcome, item: registration.Registration, *, all: bool) -> None:
+    """Delete the names that sign these people's contributions, and at least those that they did not want to be shown: when the
+    registration is forgotten, so is that."""
+    ids = [
+        f"contribution/{one.number}"
+        for one in event.contributions.items.values()
+        if one.person in item.people and (all or not may(event, one.person, SIGNED))
+    ]
+    for id in (*ids, *(item.people if all else ())):
+        if id not in outcome.names:
+            rename(outcome, id, "")
 
 
 def retained(event: Event, change: Retained, now: int, by: str) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from tests.flow.server import Server
 from tests.live.engines import Postgres, RedisServer
 
 OPEN_HANDED: dict[str, object] = dict.fromkeys(
-    ("send_burst", "submit_burst", "address_burst", "join_burst", "address_rate", "submit_rate"), 1000000
-)
+    ("send_burst", "submit_burst", "address_burst", "join_burst", "register_burst", "address_rate", "submit_rate"), 1000000
+) | {"form_seconds": 0}
 """All tests come from one address and act for a whole hall within a second; limits have tests of their own."""
 
 

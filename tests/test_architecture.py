@@ -21,17 +21,21 @@ FOLDERS = {
 RULES = {"rooms", "moderation"}
 """Folders of pure rules: no input, no output, no clock, no await."""
 
-LIBRARIES_OF_RULES = {"msgspec", "regex"}
+LIBRARIES_OF_RULES = {"email_validator", "msgspec", "phonenumbers", "regex"}
 IMPURE = {
     "asyncio", "concurrent", "http", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil",
     "signal", "smtplib", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 
 HOMES = {
+    "aioimaplib": ["live/mailbox.py"],
+    "aiosmtplib": ["live/post.py"],
     "aiortc": ["live/media*"],
     "alembic": ["live/log.py", "live/people.py", "live/migrations/*"],
     "babel": ["frontend/*"],
+    "icalendar": ["frontend/invitation.py"],
     "jinja2": ["frontend/*"],
+    "openpyxl": ["frontend/tables.py"],
     "prometheus_client": ["live/metrics.py"],
     "redis": ["live/bus*", "live/presence.py"],
     "sqlalchemy": [

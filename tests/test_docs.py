@@ -17,10 +17,11 @@ from live.settings import described
 from moderation import documents
 from moderation.capabilities import COMMANDS
 from moderation.roles import MAY_SEND, MAY_WATCH
+from rooms.command import SYSTEM
 
 ROOT = Path(__file__).parents[1]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
-SYSTEM_ONLY = {"event.configure"}
+SYSTEM_ONLY = {name for name, roles in MAY_SEND.items() if roles == (SYSTEM,)}
 
 
 def section(title: str) -> str:
@@ -60,7 +61,7 @@ def test_every_command_is_in_the_protocol_and_every_one_there_exists() -> None:
 
 def test_every_argument_is_named_beside_its_command() -> None:
     for line in section("Commands").splitlines():
-        for name in re.findall(r"`([a-z]+\.[a-z]+)`", line.split("|")[1] if line.startswith("| `") else ""):
+        for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", line.split("|")[1] if line.startswith("| `") else ""):
             missing = [field for field in COMMANDS[name][0].__struct_fields__ if f"`{field}`" not in line]
             assert missing == [], name
 

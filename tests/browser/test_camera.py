@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, Route
 
-from frontend.pages import policy
+from frontend.asked import policy
 from tests.browser.camera import ALLOWED, DENIED, MISSING, fake_camera
 from tests.browser.cast import WITHIN
 from tests.browser.conftest import launched

@@ -14,6 +14,7 @@ from markupsafe import escape
 from frontend import render, words
 from moderation.queue import TRANSITIONS
 from rooms.text import clean
+from tests.frontend import seats
 
 KINDS = ("idea", "wish", "question", "experience")
 ORIGINS = ("hall", "home", "phone", "email", "paper", "microphone")
@@ -162,7 +163,10 @@ def samples(audience: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
             "person": [{"name": name, "place": place} for name in ("", "Jule") for place in ("hall", "home")],
             "supports": [{"contributions": numbers} for numbers in ([], [3, 17])],
         }
-        yield from ((kind, data) for data in others[kind])
+        if kind in others:
+            yield from ((kind, data) for data in others[kind])
+        else:
+            yield from seats.shown(audience, kind)
 
 
 EVERY_DOCUMENT = [(audience, kind) for audience, kinds in render.DOCUMENTS.items() for kind in kinds]
@@ -395,6 +399,7 @@ def every_page() -> Iterator[tuple[str, dict[str, Any]]]:
         yield "signin.html", {"token": "digital.abc", "role": role, "title": "Digitale Stadt"}
     yield "events.html", {"events": [EVENT, EVENT | {"phase": "closed"}]}
     yield "events.html", {"events": []}
+    yield from seats.pages()
     for code in (403, 404, 409, 429, 503):
         yield "message.html", {"code": code, "text": "Etwas ist anders als gedacht."}
 

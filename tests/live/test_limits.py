@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgspec
+
 from live.bus import RedisBus
 from live.limits import Limits
 from live.settings import Settings
@@ -52,3 +54,10 @@ async def test_what_is_taken_in_one_process_is_missing_in_the_other(redis: Redis
         assert taken(yours) == 0
         for task in running:
             task.cancel()
+
+
+def test_what_a_newer_process_tells_of_a_rate_that_is_unknown_here_is_not_counted() -> None:
+    """While an installation is replaced process by process, both releases are on the bus."""
+    limits = Limits(SETTINGS)
+    limits._charge(msgspec.msgpack.encode({"dance": {"anna": 5.0}, "send": {"anna": 4.0}}))
+    assert taken(limits) == 1

@@ -22,6 +22,7 @@ def test_without_an_environment_everything_has_a_default() -> None:
 def test_each_setting_is_read_from_its_variable(name: str) -> None:
     default = getattr(Settings(), name)
     words = dict.fromkeys(("public_url", "imprint_url", "privacy_url", "accessibility_url"), "https://stadt.example/x")
+    words |= {"smtp_url": "smtp://mail.stadt.example", "imap_url": "imaps://mail.stadt.example/INBOX"}
     words |= {"log_level": "error", "log_format": "json"}
     number = isinstance(default, int | float)
     other: Any = not default if isinstance(default, bool) else default + 1 if number else words.get(name, "something")

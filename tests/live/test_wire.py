@@ -32,7 +32,9 @@ from tests.moderation.evening import EXAMPLES, Evening
 
 SECONDS = 10
 PROGRAMME = Programme("abend", {"de": "Abend"}, "2020-08-20T18:00:00+02:00", "2020-08-20T20:00:00+02:00", premoderation=False)
-OPEN_HANDED = Settings(send_burst=1e9, submit_burst=1e9, address_burst=1e9, join_burst=1e9, malformed_frames=10**9, flush_seconds=0)
+OPEN_HANDED = Settings(
+    send_burst=1e9, submit_burst=1e9, address_burst=1e9, join_burst=1e9, register_burst=1e9, malformed_frames=10**9, flush_seconds=0
+)
 
 
 class Recorded:
@@ -333,7 +335,7 @@ async def test_watching_begins_with_the_documents_and_goes_on_with_changes(house
     viewer, author = house.person("bilal"), house.person("anna")
     (docs,) = await viewer.hear(watch("public", **{"as": "json"}))
     assert (docs["t"], docs["channel"], docs["reset"], docs["gone"]) == ("docs", "public", True, [])
-    assert [one["key"] for one in docs["put"]] == ["event", "agenda", "on_air"]
+    assert [one["key"] for one in docs["put"]] == ["event", "agenda", "places", "on_air"]
     await author.do("contribution.submit", kind="idea", text="Mehr Bänke")
     assert [one["data"]["text"] for one in viewer.link.frames[-1]["put"]] == ["Mehr Bänke"]
 
@@ -377,7 +379,7 @@ async def test_who_comes_back_gets_what_was_touched_since_and_a_stranger_everyth
         ]
         return docs["reset"], [one["key"] for one in docs["put"]]
 
-    everything = (True, ["event", "agenda", "on_air", "contribution/1", "contribution/2"])
+    everything = (True, ["event", "agenda", "places", "on_air", "contribution/1", "contribution/2"])
     assert await resumed(epoch, seq) == (False, ["contribution/2"])
     assert await resumed(epoch, seq + 1) == (False, [])
     for wrong in ((None, None), (epoch, None), (None, seq), ("another", seq), (epoch, seq + 2), (epoch, 10**15)):
@@ -392,7 +394,7 @@ async def test_nothing_is_shown_that_is_not_committed(house: House) -> None:
     assert viewer.link.frames == author.link.frames == []
     house.log.open.set()
     await house.quiet()
-    assert [one["key"] for one in viewer.link.frames[0]["put"]] == ["event", "agenda", "on_air", "contribution/1"]
+    assert [one["key"] for one in viewer.link.frames[0]["put"]] == ["event", "agenda", "places", "on_air", "contribution/1"]
     assert author.link.frames[0]["t"] == "done"
 
 
@@ -485,6 +487,21 @@ async def test_an_address_may_send_so_much(tmp_path: Path) -> None:
     async with opened(tmp_path, chosen=chosen) as house:
         codes = [(await house.person(f"guest-{n}").do("support.give", contribution=99))["code"] for n in range(5)]
         assert codes == ["unknown_contribution"] * 3 + ["too_many"] * 2
+
+
+async def test_an_address_may_register_so_often_and_staff_go_on(tmp_path: Path) -> None:
+    chosen = msgspec.structs.replace(OPEN_HANDED, register_burst=3.0, register_rate=0.01)
+    wish = {"place": "hall", "name": "Anna Arndt", "email": "anna@example.org"}
+    async with opened(tmp_path, chosen=chosen) as house:
+        codes = [(await house.person(f"guest-{n}").do("registration.submit", **wish))["code"] for n in range(5)]
+        assert codes == ["unknown_place"] * 3 + ["too_many"] * 2
+        elsewhere = house.person("bilal")
+        elsewhere.connection.address = "198.51.100.4"
+        assert (await elsewhere.do("registration.submit", **wish))["code"] == "unknown_place"
+        assert (await house.person("guest-9").do("support.give", contribution=99))["code"] == "unknown_contribution"
+        hilde = await house.staff("helper", "hilde")
+        for number in range(5):
+            assert (await hilde.do("registration.submit", f"id-{number}", **wish, way="phone"))["code"] == "unknown_place"
 
 
 def test_connections_of_an_address_are_counted_and_forgotten() -> None:

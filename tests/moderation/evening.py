@@ -275,6 +275,7 @@ EXAMPLES: dict[str, Example] = {
     "message.send": lambda evening, person: {"kind": "reminder"},
     "message.claim": _told(),
     "message.report": lambda evening, person: _told("claim")(evening, person) | {"state": "sent"},
+    "message.test": lambda evening, person: {"kind": "seated", "email": "olga@example.org"},
     "message.retry": _told("claim", "report"),
     "message.told": _told(way="phone"),
     "mail.receive": lambda evening, person: LETTER,

@@ -9,6 +9,7 @@ import pytest
 
 from moderation import documents
 from moderation.documents import SHAPES, channels_of, data, keys, visible
+from moderation.shape import iso, words
 from rooms.command import SYSTEM
 from rooms.contributions import State
 from rooms.entrance import code_at
@@ -137,7 +138,7 @@ def test_the_event_in_the_language_of_the_reader() -> None:
 
 
 def test_a_title_in_no_language_is_empty() -> None:
-    assert documents.words({}, "de") == ""
+    assert words({}, "de") == ""
 
 
 def test_the_agenda(evening: Evening) -> None:
@@ -147,8 +148,8 @@ def test_the_agenda(evening: Evening) -> None:
 
 
 def test_times_are_iso_8601_in_utc() -> None:
-    assert documents.iso(1_597_941_720_999) == "2020-08-20T16:42:00Z"
-    assert documents.iso(0) == "1970-01-01T00:00:00Z"
+    assert iso(1_597_941_720_999) == "2020-08-20T16:42:00Z"
+    assert iso(0) == "1970-01-01T00:00:00Z"
 
 
 def test_a_person_sees_their_place_and_name() -> None:

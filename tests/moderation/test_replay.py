@@ -110,6 +110,7 @@ ARGUMENTS: dict[str, Draw] = {
     "message.send": fields({"kind": one("access", "reminder", "thanks")}, place=one("hall")),
     "message.claim": fields({"message": NUMBER}),
     "message.report": fields({"message": NUMBER, "state": one("sent", "queued", "failed", "uncertain")}),
+    "message.test": fields({"kind": one("seated", "refused"), "email": one("a@example.org", "no")}),
     "message.retry": fields({"message": NUMBER}),
     "message.told": fields({"message": NUMBER}),
     "mail.receive": fields(

@@ -47,6 +47,7 @@ MAY: dict[str, frozenset[str]] = {
     "message.send": frozenset({"organiser", "system"}),
     "message.claim": frozenset({"system"}),
     "message.report": frozenset({"system"}),
+    "message.test": frozenset({"organiser", "system"}),
     "message.retry": DOOR,
     "message.told": DOOR,
     "mail.receive": frozenset({"system"}),

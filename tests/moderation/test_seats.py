@@ -86,7 +86,7 @@ def of(registering: Registering, chance: Random) -> int:
 
 def submits(registering: Registering, chance: Random) -> tuple[str, str, dict[str, Any]]:
     way = chance.choice(("web", "web", "phone", "email", "desk"))
-    staff = {} if way == "web" else {"way": way}
+    staff: dict[str, Any] = {} if way == "web" else {"way": way}
     if staff and chance.random() < 0.5:
         staff["arrived_at"] = f"2020-08-20T{chance.randint(6, 18):02}:{chance.randint(0, 59):02}:00+02:00"
     if staff and chance.random() < 0.1:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moderation.documents import iso
+from moderation.shape import iso
 from rooms.command import SYSTEM
 from rooms.contributions import State, of_receipt, receipt
 from tests.moderation.evening import HOSTILE, NOW, PROGRAMME, STATES, Evening, same

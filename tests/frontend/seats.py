@@ -1,0 +1,99 @@
+"""An event that people have registered for in every way, as the rules make it: what the pages of seats are tried with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from frontend import letters, render
+from moderation import documents, registrations
+from rooms.command import SYSTEM
+from tests.moderation.evening import LETTER, NOW, PROGRAMME, Evening
+
+STARTS = "2020-08-31T18:00:00+02:00"
+HALL: dict[str, Any] = {
+    "seats": 6, "deadline": "2020-08-25T23:59:00+02:00", "keyword": "Saal", "consents": ["picture", "voice"], "party": 2,
+    "optional_consents": ["name", "photos"], "reserved": {"wheelchair": 1, "off_camera": 1},
+    "access": {"de": "Eingang Erinstraße, https://dialog.example/anfahrt"},
+}  # fmt: skip
+CONFERENCE: dict[str, Any] = {"seats": 2, "deadline": "2020-08-25T23:59:00+02:00", "waiting_list": False}
+FACTS: dict[str, Any] = {
+    "starts": STARTS, "ends": "2020-08-31T20:30:00+02:00", "places": {"hall": HALL, "conference": CONFERENCE},
+    "contact": "Stadt Castrop-Rauxel, 02305 1060", "venue": {"name": "DIEZE", "address": "Erinstraße 6"},
+}  # fmt: skip
+
+
+@cache
+def played() -> Evening:
+    """Seated, waiting, lapsed, cancelled, moved, corrected, erased; by form, mail, telephone, at the desk; told and not told."""
+    evening = Evening("registration", **FACTS)
+    given = {"place": "hall", "consents": ["picture", "voice"]}
+    people: dict[str, dict[str, Any]] = {
+        "Anna Aal": {"consents": ["picture", "voice", "name"]},
+        "Bilal <b>Bär</b>": {"party": 2},
+        "Cem Çelik": {"contingent": "wheelchair", "phone": "02305 1060"},
+        "Dana Dachs": {"contingent": "off_camera", "consents": []},
+        "Emil Elster": {},
+        "Frida Fuchs": {},
+    }
+    for number, (name, more) in enumerate(people.items(), 1):
+        evening.send("anna", "registration.submit", **given | {"name": name, "email": f"{number}@example.org"} | more)
+    phone = {"name": "Gül Gans", "phone": "02305 1061", "way": "phone", "arrived_at": "2020-08-20T09:30:00+02:00"}
+    evening.send("hilde", "registration.submit", **given, **phone)
+    evening.send("olga", "registration.correct", registration=7, party=1, note="kommt mit Hund")
+    evening.send("olga", "registration.cancel", registration=1)
+    evening.send("olga", "registration.withdraw_consent", registration=2, purpose="picture")
+    evening.send("olga", "registration.check_in", registration=3)
+    evening.send(SYSTEM, "message.claim", message=2)
+    evening.send(SYSTEM, "message.report", message=2, state="failed", reason="550 no such user")
+    for subject in ("Saal", "Hallo", "Absage"):
+        evening.send(SYSTEM, "mail.receive", **LETTER | {"subject": subject, "email": "g@example.org", "message": f"<{subject}@x>"})
+    evening.send("anna", "registration.submit", place="conference", name="Ida Igel", email="ida@example.org")
+    evening.send(SYSTEM, "event.configure", programme=PROGRAMME | FACTS | {"starts": "2020-10-08T18:00:00+02:00"})
+    assert evening.now > NOW
+    return evening
+
+
+def shown(audience: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key and data of every document of this kind that the audience sees."""
+    evening = played()
+    for key in documents.keys(evening.event, audience, ""):
+        if key.partition("/")[0] == kind:
+            yield key, evening.seen(audience, key)
+
+
+def pages() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Template and context of every page of seats, as `frontend/registration_pages.py` gives it."""
+    evening = played()
+    event, names = evening.event, evening.names
+    refusal = {"code": "wrong_email", "field": "email", "text": "nicht vollständig"}
+    texts = {"contact": event.programme.contact, "command_id": "c1", "refusal": None, "notice": None}
+    places = [
+        one | {"shut": shut, "why": shut, "contingents": ["wheelchair"], "off_camera": True, "consents": consents}
+        for one in registrations.places(event)["items"]
+        for shut, consents in (("", [{"purpose": "picture", "required": True, "text": ""}]), ("too_late", []))
+    ]
+    form: dict[str, Any] = {"place": "hall", "form": {}, "agreed": [], "made": "1.X", "trapped": False}
+    trapped = {"places": places[:1], "refusal": refusal, "trapped": True}
+    variants: list[dict[str, Any]] = [{"places": []}, {"places": places}, trapped]
+    for given in variants:
+        yield "register.html", texts | form | given
+    for item in event.registrations.items.values():
+        data = registrations.full(event, names, item)
+        own = {"item": data, "position": 1, "address": "https://x.example/r/abend.1.A", "most": 2}
+        own |= {"texts": {one["purpose"]: "" for one in data["consents"]}, "access": "Eingang https://x.example"}
+        yield "own.html", texts | own
+        yield "own.html", texts | own | {"refusal": refusal, "access": ""}
+    for channel in ("registrations", "door"):
+        all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
+        listed: dict[str, Any] = {"documents": render.arrange(all, "de", "abend"), "form": {}, "channels": {channel: {}}}
+        if channel == "registrations":
+            listed |= {"places": places, "agreed": [], "filters": {}, "query": "", "kinds": letters.KINDS, "organiser": True}
+            yield "registrations.html", texts | listed
+            yield "registrations.html", texts | listed | {"refusal": refusal, "filters": {"q": '"x'}, "query": "q=%22x"}
+    items = [registrations.full(event, names, item) for item in event.registrations.items.values()]
+    yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
+    for kind in letters.KINDS:
+        letter = letters.example(event, names, kind, "de", "https://x.example", evening.now)
+        yield "letter.html", {"letter": letter, "kind": kind, "letter_lang": "de", "organiser": True}
