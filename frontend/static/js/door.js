@@ -13,7 +13,6 @@ import * as ticket from "./ticket.js";
  * @typedef {"good" | "turn" | "bad"} Tone
  */
 
-const SUBMIT = "registration.submit";
 /** A code that is shown again so soon is the same guest still standing there. */
 const SAME_GUEST = 20_000;
 const SAY_FOUND_AFTER = 800;
@@ -46,11 +45,13 @@ const waiting = /** @type {Set<string>} */ (new Set());
 let lost = false;
 let scanning = 0;
 let off = () => {};
+let awake = /** @type {WakeLockSentinel | undefined} */ (undefined);
 let judged = 0;
 let saying = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
 starter.addEventListener("click", () => void switchOn());
 document.getElementById("scan-stop")?.addEventListener("click", switchOff);
+document.addEventListener("visibilitychange", () => void stayAwake());
 query.addEventListener("input", onQuery);
 query.addEventListener("focus", () => query.select());
 find.addEventListener("change", onFilter);
@@ -68,7 +69,7 @@ void begin();
 async function begin() {
   await start();
   for (const command of outbox.all()) {
-    if (command.problem !== undefined) continue;
+    if (!guests.isOurs(command) || command.problem !== undefined) continue;
     waiting.add(command.id);
     if (command.name === guests.CHECK_IN) guests.promise(command, true);
   }
@@ -90,15 +91,22 @@ async function switchOn() {
     if (turn !== scanning) return stop();
     off = stop;
     say(text("camera-on"));
-    void navigator.wakeLock?.request("screen").catch(() => {});
+    void stayAwake();
   } catch (error) {
     if (turn === scanning) explain(error instanceof Error ? error.name : "");
   }
 }
 
+/** A screen that goes dark between two guests switches the camera off. */
+async function stayAwake() {
+  if (viewer.hidden || document.visibilityState === "hidden") return;
+  awake = await navigator.wakeLock?.request("screen").catch(() => undefined);
+}
+
 function switchOff() {
   scanning += 1;
   off();
+  void awake?.release();
   off = () => {};
   viewer.hidden = true;
   starter.hidden = false;
@@ -158,7 +166,7 @@ function stateOf(number, row) {
     return guests.markOf(number)?.queued ? "in-kept" : "in";
   }
   if (status !== "seated") return status;
-  if (place !== (new FormData(find).get("place") || "hall")) return "elsewhere";
+  if (place !== (new FormData(find).get("place") || find.dataset.place)) return "elsewhere";
   return row.hasAttribute("data-confirm") ? "confirm" : "seated";
 }
 
@@ -184,29 +192,29 @@ function present(state, row = null, { hint = text(`${state}-hint`), old = false 
   const tone = TONES[state] ?? "bad";
   const title = text(state, { at: row ? guests.since(row) : "" });
   const name = row ? guests.nameOf(row) : "";
-  const card = made("result-card", { title, name, hint, press: row?.querySelector(".guest__in > span")?.firstChild?.textContent?.trim() ?? "" });
+  const card = made("result-card", { title, name, hint });
   card.dataset.tone = tone;
-  card.dataset.state = state;
-  for (const part of row?.querySelectorAll(".guest__facts, .camera") ?? []) card.querySelector(".result__facts")?.append(part.cloneNode(true));
+  const facts = row?.querySelectorAll(tone === "bad" ? ".guest__facts" : ".guest__facts, .camera") ?? [];
+  card.querySelector(".result__facts")?.append(...[...facts].map((part) => part.cloneNode(true)));
   const party = row?.querySelector(".guest__party");
-  if (party) card.querySelector("[data-slot=press]")?.append(" ", party.cloneNode(true));
-  offer(card, state, row);
+  if (party) card.querySelector("[data-press=true] > span")?.append(" ", party.cloneNode(true));
+  offer(card, row);
   result.replaceChildren(card);
   if (focused) [...card.querySelectorAll("button")].find((button) => !button.hidden)?.focus();
   if (old) return;
   card.classList.add("result--fresh");
   result.scrollIntoView({ block: "nearest" });
   navigator.vibrate?.(PULSES[tone]);
-  say([title, name, card.querySelector(".result__facts")?.textContent, hint].map((words) => words?.replace(/\s+/g, " ").trim()).filter(Boolean).join(". "));
+  const said = [title, name, card.querySelector(".result__facts")?.textContent ?? "", hint];
+  say(said.map((words) => words.replace(/\s+/g, " ").trim()).filter(Boolean).join(". "));
 }
 
 /**
  * The buttons that make sense now.
  * @param {HTMLElement} card
- * @param {string} state
  * @param {HTMLElement | null} row
  */
-function offer(card, state, row) {
+function offer(card, row) {
   const able = mayCheckIn && row !== null && row.dataset.status !== "cancelled";
   const here = able && guests.isHere(/** @type {HTMLElement} */ (row));
   for (const button of card.querySelectorAll("button")) button.hidden = !able || (button.dataset.press === "true") === here;
@@ -241,6 +249,7 @@ document.addEventListener("plenum:given", (event) => {
 
 document.addEventListener("plenum:kept", (event) => {
   const { command } = /** @type {CustomEvent<Given>} */ (event).detail;
+  if (!guests.isOurs(command)) return;
   waiting.add(command.id);
   if (command.name === guests.CHECK_IN) {
     guests.keep(command);
@@ -254,11 +263,12 @@ document.addEventListener("plenum:kept", (event) => {
 
 document.addEventListener("plenum:done", (event) => {
   const { command, form, result: answer } = /** @type {CustomEvent<Given & {result: Record<string, unknown>}>} */ (event).detail;
+  if (!guests.isOurs(command)) return;
   const late = waiting.delete(command.id);
   if (command.name === guests.CHECK_IN) {
     guests.settle(command);
     if (late) follow(command, command.args.here ? "in" : "out");
-  } else if (command.name === SUBMIT && !late) {
+  } else if (!late) {
     tell(text("entered", { number: String(answer.number) }));
     if (form === entry) emptyEntry();
   }
@@ -269,9 +279,10 @@ document.addEventListener("plenum:done", (event) => {
 document.addEventListener("plenum:refused", (event) => {
   const detail = /** @type {CustomEvent<Given & Refused>} */ (event).detail;
   const { command, form } = detail;
+  if (!guests.isOurs(command)) return;
   const late = waiting.delete(command.id);
   event.preventDefault();
-  if (command.name === SUBMIT && !late && form) return refuseEntry(form, detail);
+  if (command.name === guests.SUBMIT && !late && form) return refuseEntry(form, detail);
   outbox.keep({ ...command, problem: detail.text });
   if (command.name === guests.CHECK_IN) {
     guests.takeBack(command);
@@ -317,12 +328,13 @@ function showOpen() {
   const waits = /** @type {HTMLElement} */ (document.getElementById("waits"));
   waits.hidden = open.length === 0;
   fill(waits, { count: String(open.length) });
-  const strangers = open.filter((command) => command.name === SUBMIT);
-  waits.querySelector("ul")?.replaceChildren(...strangers.map((command) => made("wait", { name: whose(command), party: String(command.args.party ?? 1) })));
+  const strangers = open.filter((command) => command.name === guests.SUBMIT);
+  const items = strangers.map((command) => made("wait", { name: whose(command), party: String(command.args.party ?? 1) }));
+  waits.querySelector("ul")?.replaceChildren(...items);
   const troubles = /** @type {HTMLElement} */ (document.getElementById("troubles"));
-  const items = guests.troubles();
-  troubles.hidden = items.length === 0;
-  troubles.querySelector("ul")?.replaceChildren(...items.map(troubleItem));
+  const refused = guests.troubles();
+  troubles.hidden = refused.length === 0;
+  troubles.querySelector("ul")?.replaceChildren(...refused.map(troubleItem));
 }
 
 /** @param {Command} command */
@@ -337,7 +349,7 @@ function troubleItem(command) {
 
 /** @param {Command} command */
 function whose(command) {
-  if (command.name === SUBMIT) return String(command.args.name);
+  if (command.name === guests.SUBMIT) return String(command.args.name);
   const row = guests.get(Number(command.args.registration));
   return row ? guests.nameOf(row) : text("number", { number: String(command.args.registration) });
 }
@@ -352,9 +364,9 @@ function onTrouble(event) {
     const next = document.querySelector("#troubles [data-seen]") ?? document.getElementById("list-title");
     /** @type {HTMLElement | null} */ (next)?.focus();
   } else if (button) {
-    find.reset();
-    for (const field of find.querySelectorAll("[value='']")) if (field instanceof HTMLInputElement && field.type === "radio") field.checked = true;
-    query.value = "";
+    for (const field of find.querySelectorAll("input, select"))
+      if (field instanceof HTMLInputElement && field.type === "radio") field.checked = field.value === "";
+      else if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) field.value = "";
     refilter();
     guests.get(Number(button.dataset.go))?.focus();
   }
@@ -416,7 +428,8 @@ function arrangeEntry() {
   const { place, contingent } = Object.fromEntries(new FormData(entry));
   for (const part of entry.querySelectorAll("fieldset")) {
     part.hidden = part.disabled = part.dataset.place !== place;
-    for (const box of part.querySelectorAll("input")) box.required = box.hasAttribute("data-required") && contingent !== "off_camera";
+    const seen = contingent !== "off_camera";
+    for (const box of part.querySelectorAll("input")) box.required = seen && box.hasAttribute("data-required");
   }
   entry.querySelector("#walkin-problem")?.replaceChildren();
   showFree();

@@ -10,7 +10,10 @@ import { made } from "./tell.js";
  */
 
 export const CHECK_IN = "registration.check_in";
-const OTHERS = /** @type {Record<string, string>} */ ({ ø: "o", ł: "l", đ: "d", æ: "ae", œ: "oe", ı: "i", ð: "d", þ: "th", ß: "ss" });
+export const SUBMIT = "registration.submit";
+const OTHERS = /** @type {Record<string, string>} */ ({
+  ø: "o", ł: "l", đ: "d", æ: "ae", œ: "oe", ı: "i", ð: "d", þ: "th", ß: "ss",
+});
 
 const list = /** @type {HTMLElement} */ (document.getElementById("guests"));
 
@@ -125,7 +128,15 @@ function problemOf(number) {
 
 /** What was refused and nobody has settled. */
 export function troubles() {
-  return outbox.all().filter((command) => command.problem !== undefined);
+  return outbox.all().filter((command) => isOurs(command) && command.problem !== undefined);
+}
+
+/**
+ * Whether it was given at a door. The outbox is that of all pages of the event in this browser.
+ * @param {Command} command
+ */
+export function isOurs(command) {
+  return command.name === CHECK_IN || (command.name === SUBMIT && command.args.present === true);
 }
 
 /** @param {Command} command */
@@ -140,9 +151,10 @@ function showAgain(command) {
   if (row) show(row);
 }
 
-/** The server's words of the guests that are looked for; returns how many those are. `still`: numbers that stay all the same.
+/**
+ * Leaves those in sight who are looked for; returns how many they are.
  * @param {FormData} wanted
- * @param {Set<number>} still
+ * @param {Set<number>} still numbers that stay all the same
  */
 export function filter(wanted, still) {
   const words = fold(String(wanted.get("q") ?? "")).split(/\s+/).filter(Boolean);
