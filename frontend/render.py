@@ -20,6 +20,7 @@ from jinja2.compiler import CodeGenerator
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
+from frontend import alphabet
 from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, text, wording
 
 __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", "wording"]
@@ -62,7 +63,7 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     """The id of the container that a document belongs in, and its place there."""
     kind, _, number = key.partition("/")
     if kind == "registration" and channel == "door":
-        return "guests", int(number)
+        return "guests", alphabet.position(data["name"])
     if kind == "registration":
         return f"list-{data['status']}", _moment(data["arrived"]) * 100_000 + int(number)
     if kind == "mail":

@@ -232,8 +232,8 @@ function commandOf(form, button) {
   if (button instanceof HTMLButtonElement && button.name) data.append(button.name, button.value);
   const pressed = button?.getAttribute("aria-pressed") === "true" ? button.dataset.undo : undefined;
   const name = pressed ?? String(data.get("name"));
-  const numbers = new Set([...form.querySelectorAll("input[data-number]")].map((input) => input.getAttribute("name")));
-  const flags = new Set([...form.querySelectorAll("input[data-flag]")].map((input) => input.getAttribute("name")));
+  const numbers = new Set([...form.querySelectorAll("[data-number]")].map((input) => input.getAttribute("name")));
+  const flags = new Set([...form.querySelectorAll("[data-flag]")].map((input) => input.getAttribute("name")));
   /** @type {Record<string, unknown>} */
   const args = {};
   for (const [field, value] of data) {
