@@ -198,12 +198,24 @@ def arguments(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     }
     if name not in COMMANDS:
         return given
+    if "rooms_text" in given:
+        given["rooms"] = _rooms(given.pop("rooms_text"), given.pop("capacity", ""))
     try:
         # A form knows only text: "7" is a number where the command wants one.
         typed: dict[str, Any] = msgspec.to_builtins(msgspec.convert(given, COMMANDS[name][0], strict=False))
     except msgspec.ValidationError:
         return given  # the command is refused, with the field
     return {key: value for key, value in typed.items() if key in given}
+
+
+def _rooms(lines: str, capacity: str) -> list[dict[str, Any]]:
+    """Rooms as they are typed: one on each line, with the question after a colon."""
+    plans = []
+    for line in lines.splitlines():
+        name, _, question = line.partition(":")
+        if name.strip():
+            plans.append({"name": name.strip(), "question": question.strip(), **({"capacity": capacity} if capacity else {})})
+    return plans
 
 
 def wording(asked: Asked, code: str, **params: Any) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from frontend import registration_pages, render
+from frontend import registration_pages, render, room_pages
 from frontend.asked import Asked, Evening, Site, arguments, fields_of, pages_of, policy, status, told, wording
 from moderation import documents
 from moderation.capabilities import denied
@@ -39,6 +39,7 @@ def routes(site: Site) -> list[Route]:
         page("/o/{token}/loader.html", loader),
         page("/in/{token}", sign_in, ("GET", "POST")),
         *registration_pages.routes(page),
+        *room_pages.routes(page),
         Route("/static/{version}/{name:path}", site.assets.serve),
     ]
 
@@ -57,7 +58,7 @@ async def participant(asked: Asked, refused: Refused | None = None, form: dict[s
     def look() -> Response:
         event = asked.evening.event
         shown, older = _chosen(asked, sort, query.get("before"))
-        fixed = [("event", "public"), ("agenda", "public"), ("places", "public"), ("on_air", "public")]
+        fixed = [("event", "public"), ("agenda", "public"), ("places", "public"), ("rounds", "public"), ("on_air", "public")]
         content = [one for key, channel in fixed for one in asked.documents(channel, [key])]
         content += asked.documents("public", [f"contribution/{item.number}" for item in shown]) + asked.documents("me")
         stream, csp = _stream(event, query.get("stream") == "on")
@@ -302,5 +303,8 @@ def _stream(event: Event, shown: bool) -> tuple[dict[str, Any], dict[str, str]]:
     return data, {}
 
 
-_STAFF_PAGES = {"moderation": moderation, "registrations": registration_pages.registrations, "desk": registration_pages.desk}
+_STAFF_PAGES = {
+    "moderation": moderation, "registrations": registration_pages.registrations, "desk": registration_pages.desk,
+    "rooms": room_pages.rooms,
+}
 """The last part of an address → the page that shows a refusal of one of its forms."""

@@ -27,12 +27,14 @@ __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", 
 
 TEMPLATES = Path(__file__).with_name("templates")
 DOCUMENTS = {
-    "public": ("event", "agenda", "places", "on_air", "contribution"),
+    "public": ("event", "agenda", "places", "rounds", "on_air", "contribution"),
     "stage": ("event", "on_air"),
     "hall": ("entrance",),
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
-    "me": ("person", "supports", "contribution"),
+    "me": ("person", "supports", "seat", "contribution"),
+    "rooms": ("rounds", "room"),
+    "room": ("room",),
     "registrations": ("registrations", "registration", "mail"),
     "door": ("registrations", "registration"),
 }
@@ -46,13 +48,12 @@ def document(key: str, channel: str, lang: str, data: Mapping[str, Any], slug: s
 
     `slug` is the event's, for the addresses of forms that work without JavaScript.
     """
-    audience = channel.partition("/")[0]
     kind = key.partition("/")[0]
     container, order = place(key, channel, data)
-    return _DOCUMENTS[lang, audience, kind].render(
+    return _DOCUMENTS[lang, audience(channel), kind].render(
         data,
         key=key,
-        id=("doc-me-" if audience == "me" else "doc-") + key.replace("/", "-"),
+        id=("doc-me-" if channel == "me" else "doc-") + key.replace("/", "-"),
         container=container,
         order=order,
         event_path=f"/e/{slug}",
@@ -62,6 +63,10 @@ def document(key: str, channel: str, lang: str, data: Mapping[str, Any], slug: s
 def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     """The id of the container that a document belongs in, and its place there."""
     kind, _, number = key.partition("/")
+    if kind == "room" and audience(channel) == "rooms":
+        return "groups", _turn(number)
+    if kind == "room":
+        return "room", 0
     if kind == "registration" and channel == "door":
         return "guests", alphabet.position(data["name"])
     if kind == "registration":
@@ -95,6 +100,17 @@ def arrange(
     for container, items in placed.items():
         items.sort(key=lambda item: item[0], reverse=container in NEWEST_FIRST)
     return {container: [html for _, html in items] for container, items in placed.items()}
+
+
+def audience(channel: str) -> str:
+    """`room/1-2` → `room`."""
+    return channel.partition("/")[0]
+
+
+def _turn(id: str) -> int:
+    """`2-7` → 20007: rounds, and in them rooms, in their order."""
+    round, _, turn = id.partition("-")
+    return int(round) * 10_000 + int(turn)
 
 
 def page(template: str, lang: str, **context: Any) -> str:

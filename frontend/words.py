@@ -146,6 +146,19 @@ WORDS = {
 """Kind of value → value → wording, for the filter `word`."""
 
 REFUSALS = {
+    "unknown_round": N_("This round of small groups is not there. Reload the page to see what there is."),
+    "unknown_room": N_("This small group is not there. Reload the page to see what there is."),
+    "unknown_person": N_("This person does not take part in the small groups. Reload the page to see who does."),
+    "round_closed": N_("This small group is over. What you have worked out is kept; please come back to the plenary."),
+    "round_running": N_("Another round is still running. Please call its people back first."),
+    "rooms_missing": N_("There is no small group yet. Please write one on each line."),
+    "too_many_rooms": N_("These are too many small groups. Please prepare {most} at most in one round."),
+    "title_too_short": N_("The title is missing. Please write what this round is called."),
+    "title_too_long": N_("The title is too long. Please shorten it to {max} characters."),
+    "question_too_long": N_("The question is too long. Please shorten it to {max} characters."),
+    "not_your_room": N_("This is not your small group. The page of the event tells you where you belong; ask the moderators to change."),
+    "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),
     "unknown_contingent": N_("There are no reserved seats of this kind. Reload the page to see what can be chosen."),

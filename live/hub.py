@@ -15,12 +15,14 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from live import metrics
+from live.attendance import Attendance
 from live.desk import Desk
 from live.fanout import Frame, Group, Link, Way
 from live.presence import LocalPresence, Presence
 from moderation import documents
 from moderation.roles import actor, check_channel
 from rooms.command import Refused
+from rooms.rounds import self_of
 
 LOGGER = logging.getLogger("plenum.hub")
 Render = Callable[[str, str, str, documents.Data], str]
@@ -34,7 +36,7 @@ WORKING_SECONDS = 15.0
 _JSON = msgspec.json.Encoder()
 _PACK = msgspec.msgpack.Encoder()
 _WORK = msgspec.msgpack.Decoder(tuple[str, str, int, bool])
-_FIRST = {"output": 0, "stage": 1, "hall": 2, "moderation": 3, "door": 4, "registrations": 5, "me": 6, "public": 7}
+_FIRST = {"output": 0, "stage": 1, "hall": 2, "moderation": 3, "rooms": 3, "room": 4, "door": 5, "registrations": 6, "me": 7, "public": 8}
 """The order of a flush: what is on air and those who work before the crowd."""
 _COUNTED = ("public", "stage", "moderation")
 """The channels that show how many are in the hall and at home."""
@@ -110,6 +112,7 @@ class Hub:
         self._rotate_at: asyncio.TimerHandle | None = None
         self._presence_at: asyncio.TimerHandle | None = None
         self._counting: asyncio.Task[None] | None = None
+        self._attendance = Attendance(desk, self.presence, self._in_rooms)
         self._working: dict[int, dict[str, asyncio.TimerHandle]] = {}
         desk.bus.listen("working", self._hear_work)
         self._epoch = desk.epoch
@@ -175,6 +178,8 @@ class Hub:
         self._deliver(watcher, name, since)
         if name == "hall":
             self._rotate()
+        if name.startswith("room/"):
+            self._attendance.begin()
         if name == "public":
             self._present[watcher.person] = self._present.get(watcher.person, 0) + 1
         if name in _COUNTED:
@@ -472,6 +477,14 @@ class Hub:
         return {f"contribution/{number}": {"working": count} for number, count in counts.items()}
 
     # Presence: counted, not logged.
+
+    def _in_rooms(self) -> set[str]:
+        """The participants with a room on a screen of this process."""
+        rooms = [channel for channel in self.channels.values() if channel.kind == "room"]
+        if not rooms:
+            return set()
+        watching = (one.person for one in self.watchers.values() if any(room.name in one.channels for room in rooms))
+        return {self_of(self.desk.event, person) for person in watching}
 
     def _presence_soon(self) -> None:
         if self._presence_at is None and self._counting is None:

@@ -31,6 +31,11 @@ class Presence(Protocol):
         ms. Never raises: who cannot reach the others counts what is here."""
 
 
+    async def in_rooms(self, slug: str, here: Set[str], now: int) -> Set[str] | None:
+        """The participants whose room is open on some screen, given those at this process. Never raises: None if the others cannot
+        be asked, as nobody must lose a seat because of that."""
+
+
 class LocalPresence:
     """One process: who is here is all there are."""
 
@@ -43,6 +48,10 @@ class LocalPresence:
     async def count(self, slug: str, here: Mapping[str, str], now: int) -> Counts:
         """See `Presence`."""
         return counted(here)
+
+    async def in_rooms(self, slug: str, here: Set[str], now: int) -> Set[str] | None:
+        """See `Presence`."""
+        return here
 
 
 class RedisPresence:
@@ -81,6 +90,23 @@ class RedisPresence:
             return counted(here)
         self._told[slug] = dict(here)
         return counts
+
+    async def in_rooms(self, slug: str, here: Set[str], now: int) -> Set[str] | None:
+        """See `Presence`."""
+        key = f"{self._prefix}:{{{slug}}}:rooms"
+        pipeline = self._client.pipeline(transaction=False)
+        if here:
+            pipeline.zadd(key, dict.fromkeys(here, now + KEPT_MS))
+        pipeline.zremrangebyscore(key, "-inf", now)
+        pipeline.pexpire(key, KEPT_MS)
+        pipeline.zrange(key, 0, -1)
+        try:
+            async with asyncio.timeout(SECONDS):
+                *_, people = await pipeline.execute()
+        except ERRORS as error:
+            LOGGER.warning("presence in rooms: %s", type(error).__name__)
+            return None
+        return {person.decode() if isinstance(person, bytes) else str(person) for person in people}
 
     async def _exchange(self, slug: str, news: Mapping[str, str], moved: Set[str], now: int) -> Counts:
         keys = {place: f"{self._prefix}:{{{slug}}}:{place}" for place in PLACES}

@@ -12,7 +12,7 @@ import msgspec
 from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
-from rooms import contributions, inbox, joining, messages, programme, registration, retention, support
+from rooms import contributions, inbox, joining, messages, programme, registration, retention, rounds, support
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -25,6 +25,7 @@ COMMANDS: Commands = {
     **messages.COMMANDS,
     **inbox.COMMANDS,
     **retention.COMMANDS,
+    **rounds.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -39,10 +40,11 @@ _APPLY: Changes = {
     **messages.CHANGES,
     **inbox.CHANGES,
     **retention.CHANGES,
+    **rounds.CHANGES,
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers)
+_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers, rounds.timers)
 
 AnyChange = (
     programme.Configured
@@ -75,6 +77,17 @@ AnyChange = (
     | inbox.Settled
     | inbox.Forgotten
     | retention.Retained
+    | rounds.Created
+    | rounds.Joined
+    | rounds.Assigned
+    | rounds.Opened
+    | rounds.Closed
+    | rounds.Timed
+    | rounds.Entered
+    | rounds.Left
+    | rounds.Waits
+    | rounds.Asked
+    | rounds.WentAway
     | roles.Created
     | roles.Redeemed
     | roles.Revoked

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
-from moderation import registrations
+from moderation import breakouts, registrations
+from moderation.breakouts import RoomData, RoundsData, SeatData
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
@@ -156,6 +157,9 @@ Data = (
     | DoorData
     | CountsData
     | MailData
+    | RoundsData
+    | SeatData
+    | RoomData
 )
 SHAPES: dict[str, Any] = {
     "event": EventData,
@@ -173,6 +177,9 @@ SHAPES: dict[str, Any] = {
     "registration in door": DoorData,
     "registrations": CountsData,
     "mail": MailData,
+    "rounds": RoundsData,
+    "seat": SeatData,
+    "room": RoomData,
 }
 """Kind of document → the shape of its data."""
 
@@ -187,8 +194,10 @@ def channels_of(event: Event, key: str) -> list[str]:
     name, _, rest = key.partition("/")
     if name == "contribution":
         return ["moderation", "public", f"me/{event.contributions.items[int(rest)].person}"]
-    if name in ("supports", "person"):
+    if name in ("supports", "person", "seat"):
         return [f"me/{rest}"]
+    if name == "room":
+        return ["rooms", key]
     return _CHANNELS.get(name, [])
 
 
@@ -203,6 +212,7 @@ _CHANNELS = {
     "registration": ["registrations", "door"],
     "registrations": ["registrations", "door"],
     "mail": ["registrations"],
+    "rounds": ["rooms", "public"],
 }
 
 
@@ -210,6 +220,8 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
     """The keys of all documents that the channel has now, in the order of a page."""
     which = kind(channel)
     yield from _FIXED[which]
+    if event.rounds.items:
+        yield from _ROUNDS.get(which, ())
     items = event.contributions.items.values()
     if which == "moderation":
         yield from (f"contribution/{item.number}" for item in items)
@@ -221,8 +233,14 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (f"registration/{item.number}" for item in event.registrations.items.values() if not item.erased)
         if which == "registrations":
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
+    elif which == "rooms":
+        yield from (f"room/{id}" for id in event.rounds.rooms)
+    elif which == "room":
+        yield channel
 
 
+_ROUNDS = {"public": ("rounds",), "me": ("seat",), "rooms": ("rounds",)}
+"""What channels have besides as soon as there are small groups."""
 _FIXED = {
     "public": ("event", "agenda", "places", "on_air"),
     "stage": ("event", "on_air"),
@@ -232,6 +250,8 @@ _FIXED = {
     "me": ("person", "supports"),
     "door": ("registrations",),
     "registrations": ("registrations",),
+    "rooms": (),
+    "room": (),
 }
 
 
@@ -248,6 +268,12 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return own(event, names, item, lang) if which == "me" else public(event, names, item, lang)
     if name in ("registration", "mail"):
         return _of_person(event, names, which, name, int(rest))
+    if name == "room":
+        return breakouts.room(event, names, rest, lang)
+    if name == "rounds":
+        return breakouts.rounds(event, lang)
+    if name == "seat":
+        return breakouts.seat(event, person)
     if name == "registrations":
         return registrations.counts(event)
     if name == "places":

@@ -9,6 +9,7 @@ import msgspec
 
 from moderation.event import Event, Link
 from rooms.command import SYSTEM, Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.rounds import may_watch
 
 EVERYBODY = ("everybody",)
 ORGANISER = ("organiser",)
@@ -56,6 +57,19 @@ MAY_SEND = {
     "mail.receive": (SYSTEM,),
     "mail.settle": DOOR,
     "event.retain": ORGANISER,
+    "round.create": MODERATOR,
+    "round.join": EVERYBODY,
+    "round.assign": MODERATOR,
+    "round.open": MODERATOR,
+    "round.close": MODERATOR,
+    "round.recall": MODERATOR,
+    "room.enter": EVERYBODY,
+    "room.leave": EVERYBODY,
+    "room.move": MODERATOR,
+    "room.extend": EVERYBODY,
+    "room.ask_for_time": EVERYBODY,
+    "room.away": (SYSTEM,),
+    "room.release": (SYSTEM,),
     "link.create": ORGANISER,
     "link.redeem": EVERYBODY,
     "link.revoke": ORGANISER,
@@ -71,8 +85,11 @@ MAY_WATCH = {
     "output": STAFF,
     "door": STAFF,
     "registrations": DOOR,
+    "rooms": MODERATOR,
+    "room": EVERYBODY,
 }
-"""Kind of channel → roles. An output is also opened by its own token, and by nobody's cookie alone."""
+"""Kind of channel → roles. A room is for those in it, and for moderators. An output is also opened by its own token, and by
+nobody's cookie alone."""
 
 Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]
 
@@ -190,11 +207,17 @@ def check_command(event: Event, who: Actor, name: str) -> None:
 
 
 def check_channel(event: Event, who: Actor, channel: str, token: str | None) -> None:
-    """Refuses `unknown_channel` and `forbidden`. Channels: `public`, `stage`, `me`, `hall`, `moderation`, `output/<name>`."""
+    """Refuses `unknown_channel` and `forbidden`. Channels: `public`, `stage`, `me`, `hall`, `moderation`, `output/<name>`,
+    `door`, `registrations`, `rooms`, `room/<id>`."""
     kind, slash, name = channel.partition("/")
     allowed = MAY_WATCH.get(kind)
-    if allowed is None or (not name if kind == "output" else slash):
+    if allowed is None or (not name if kind in ("output", "room") else slash):
         raise Refused("unknown_channel", field="channels")
+    if kind == "room":
+        # Nobody else reads what is said in a room, nor learns which rooms there are.
+        if not may_watch(event, who, name):
+            raise Refused("forbidden", field="channels")
+        return
     if allowed is EVERYBODY or who.any_of(*allowed):
         return
     if kind == "output" and token is not None and output_of(event, token) == name:

@@ -1,13 +1,14 @@
 """Rounds of breakout rooms: who sits where and how long, how they come back, and how all return to the plenary.
 
-A seat is held: whoever drops out finds room, role and place on the speaker list again, also from another device, as long as the round's
-`hold` says. Held seats count; a room never has more people than its capacity, and none has more than 75. Time is the server's: rooms end
-by timers, whoever has lost their network.
+A seat is held: whoever drops out finds room, role and place on the speaker list again, also from another device, as long as the
+round's
+`hold` says. Held seats count; a room never has more people than its capacity, and none has more than 75. Time is the server's:
+rooms end by timers, whoever has lost their network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -79,7 +80,8 @@ class Room(msgspec.Struct):
 
 
 class Round(msgspec.Struct):
-    """One round. `grace` and `hold` are in seconds; `ends_at`, `recalled_at` in ms; `waiting`: who found all rooms full, in order."""
+    """One round. `grace` and `hold` are in seconds; `ends_at`, `recalled_at` in ms; `waiting`: who found all rooms full, in
+    order."""
 
     number: int
     title: str
@@ -169,14 +171,14 @@ class Join(Command, frozen=True):
 
 
 class Assign(Command, frozen=True):
-    """Say who goes where. `people`: those to be assigned (empty: all who take part); `preview`: only tell; `by_hand`: person → room,
-    which goes before everything else, and alone if nothing else is asked for."""
+    """Say who goes where. `people`: those to be assigned (empty: all who take part); `preview`: only tell; `by_hand`: person →
+    room, which goes before everything else, and alone if nothing else is asked for."""
 
     round: Number
     conditions: Conditions = Conditions()
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
     people: tuple[str, ...] = ()
-    by_hand: dict[str, str] = {}
+    by_hand: Annotated[dict[str, str], msgspec.Meta(max_length=5_000)] = msgspec.field(default_factory=dict)
     preview: bool = False
 
 
@@ -463,7 +465,8 @@ def recall(event: Event, actor: Actor, command: Recall, now: int) -> Outcome:
 
 
 def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
-    """Refuses `unknown_room`, `round_closed`, `not_your_room` (`params.room`: theirs), `room_full` (`params.room`: one with seats)."""
+    """Refuses `unknown_room`, `round_closed`, `not_your_room` (`params.room`: theirs), `room_full` (`params.room`: one with
+    seats)."""
     room = event.rounds.room(command.room)
     round = event.rounds.items[room.round]
     if round.state != "open" or room.closed:
@@ -526,8 +529,8 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
 
 
 def extend(event: Event, actor: Actor, command: Extend, now: int) -> Outcome:
-    """Of a room by whoever leads it, of the round by moderators. Refuses `unknown_round`, `unknown_room`, `round_closed`, `forbidden`,
-    `no_end`."""
+    """Of a room by whoever leads it, of the round by moderators. Refuses `unknown_round`, `unknown_room`, `round_closed`,
+    `forbidden`, `no_end`."""
     room = event.rounds.room(command.room) if command.room else None
     number = room.round if room else command.round
     if number is None:
@@ -574,7 +577,8 @@ def release(event: Event, actor: Actor, command: Release, now: int) -> Outcome:
 
 
 def seated(event: Event, actor: Actor, id: str) -> Room:
-    """The room, for whoever has a seat in it or leads it, while it is open. Refuses `unknown_room`, `round_closed`, `not_your_room`."""
+    """The room, for whoever has a seat in it or leads it, while it is open. Refuses `unknown_room`, `round_closed`,
+    `not_your_room`."""
     room = event.rounds.room(id)
     person = self_of(event, actor.person)
     if person not in room.seats and person not in room.guests and not room.leads(person):
@@ -702,7 +706,7 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
     """Who takes part, and with which wishes."""
     event.rounds.people[change.person] = Participant(change.topics, change.languages, change.together, change.apart)
-    return ("rounds",)
+    return ("rounds", *_seats(event, (change.person,)))
 
 
 def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ...]:
@@ -726,7 +730,7 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
     for person in change.waiting:
         if person not in round.waiting:
             round.waiting.append(person)
-    return ("rounds", *touched)
+    return ("rounds", "rights", *touched, *_seats(event, (*change.seats, *change.waiting)))
 
 
 def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
@@ -737,7 +741,8 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
         for person, seat in room.seats.items():
             seat.away_since = now
             _hold(event, room, person, now)
-    return ("rounds", *(f"room/{id}" for id in round.rooms))
+    people = (person for room in event.rounds.of(round) for person in room.seats)
+    return ("rounds", *(f"room/{id}" for id in round.rooms), *_seats(event, people))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
@@ -748,10 +753,12 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         room.closed = True
         for person in room.seats:
             _hold(event, room, person, None)
+    waiting: list[str] = []
     if not change.room:
         round.state = "closed"
-        round.waiting.clear()
-    return ("rounds", *(f"room/{room.id}" for room in rooms))
+        waiting, round.waiting = round.waiting, []
+    people = [person for room in rooms for person in room.seats] + waiting
+    return ("rounds", *(f"room/{room.id}" for room in rooms), *_seats(event, people))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:
@@ -783,7 +790,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     if change.person in round.waiting:
         round.waiting.remove(change.person)
     event.rounds.people.setdefault(change.person, Participant())
-    return ("rounds", f"room/{room.id}")
+    return ("rounds", f"room/{room.id}", *_seats(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -792,7 +799,7 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     if change.person in room.guests:
         room.guests.remove(change.person)
     _unseat(event, room, change.person)
-    return ("rounds", f"room/{room.id}")
+    return ("rounds", "rights", f"room/{room.id}", *_seats(event, (change.person,)))
 
 
 def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
@@ -800,7 +807,7 @@ def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
     waiting = event.rounds.items[change.round].waiting
     if change.person not in waiting:
         waiting.append(change.person)
-    return ("rounds",)
+    return ("rounds", *_seats(event, (change.person,)))
 
 
 def asked(event: Event, change: Asked, now: int, by: str) -> tuple[str, ...]:
@@ -815,6 +822,17 @@ def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, .
     room.seats[change.person].away_since = now if change.away else None
     _hold(event, room, change.person, now if change.away else None)
     return (f"room/{room.id}",)
+
+
+def browsers(event: Event, participant: str) -> list[str]:
+    """The ids of the browsers of a participant."""
+    kind, _, number = participant.partition("/")
+    return list(event.registrations.items[int(number)].people) if kind == "registration" else [participant]
+
+
+def _seats(event: Event, participants: Iterable[str]) -> Iterator[str]:
+    """The documents that tell these people where they belong."""
+    return (f"seat/{person}" for participant in participants for person in browsers(event, participant))
 
 
 def _unseat(event: Event, room: Room, person: str) -> None:

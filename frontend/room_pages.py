@@ -1,0 +1,76 @@
+"""The pages of small groups: a room from inside, and the moderators' page of all rooms."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from frontend import render
+from frontend.asked import Asked, Page, status, told
+from moderation.roles import MODERATOR, actor
+from moderation.shape import words
+from rooms.command import Refused
+from rooms.rounds import may_watch
+
+
+def routes(page: Page) -> list[Route]:
+    """The routes of these pages."""
+    return [page("/e/{slug}/rooms", rooms), page("/e/{slug}/room/{room}", room)]
+
+
+async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any] | None = None) -> Response:
+    """A room, for who has a seat there or visits it. Refuses `not_your_room` to everybody else."""
+    id = asked.path.rpartition("/")[2]
+    if not _may(asked, id):
+        await asked.evening.look()  # they may have got the seat a moment ago, at another process
+    if not _may(asked, id):
+        raise refused or Refused("not_your_room")
+
+    def look() -> Response:
+        channel = f"room/{id}"
+        return asked.page(
+            "room.html",
+            200 if refused is None else status(refused),
+            documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
+            room=id,
+            now=asked.site.now(asked.evening),
+            refusal=None if refused is None else told(asked, refused),
+            channels=asked.channels(channel),
+        )
+
+    return await asked.evening.read(look)
+
+
+async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, Any] | None = None) -> Response:
+    """All rooms at a glance. Refuses `forbidden` to everybody but moderators and organisers."""
+    if not _leads(asked):
+        await asked.evening.look()
+    if not _leads(asked):
+        raise Refused("forbidden")
+
+    def look() -> Response:
+        topics = asked.evening.event.programme.topics
+        return asked.page(
+            "rooms.html",
+            200 if refused is None else status(refused),
+            documents=render.arrange(asked.documents("rooms"), asked.lang, asked.evening.slug),
+            topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in topics],
+            form=form or {},
+            now=asked.site.now(asked.evening),
+            refusal=None if refused is None else told(asked, refused),
+            command_id=str(uuid.uuid4()),
+            channels=asked.channels("rooms"),
+        )
+
+    return await asked.evening.read(look)
+
+
+def _may(asked: Asked, id: str) -> bool:
+    return may_watch(asked.evening.event, actor(asked.evening.event, asked.person), id)
+
+
+def _leads(asked: Asked) -> bool:
+    return actor(asked.evening.event, asked.person).any_of(*MODERATOR)

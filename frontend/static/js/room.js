@@ -1,0 +1,44 @@
+/** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
+import { start } from "./sync.js";
+import { say, tell, text } from "./tell.js";
+
+/** How far this device's clock is behind the server's, in ms. */
+const behind = Number(document.body.dataset.now) - Date.now();
+const NOTICES = [5, 2, 1, 0];
+
+/** The next notice of each end, by its document. */
+const told = /** @type {Map<string, number>} */ (new Map());
+
+setInterval(tick, 1_000);
+document.addEventListener("plenum:applied", tick);
+document.addEventListener("plenum:done", () => tell(text("done")));
+tick();
+void start();
+
+function tick() {
+  for (const item of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-ends]"))) {
+    const place = item.querySelector("[data-left]");
+    const ends = Date.parse(item.dataset.ends ?? "");
+    if (!place || Number.isNaN(ends)) continue;
+    const left = Math.max(0, Math.ceil((ends - Date.now() - behind) / 1000));
+    const words = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (place.textContent !== words) place.textContent = words;
+    if (item.closest("#room")) notice(`${item.id}/${item.dataset.ends}`, left);
+  }
+}
+
+/**
+ * Calmly, and once each: who comes late is told only what is next.
+ * @param {string} end
+ * @param {number} left seconds
+ */
+function notice(end, left) {
+  const due = NOTICES.findIndex((minutes) => left > minutes * 60);
+  const passed = due === -1 ? NOTICES.length : due;
+  const before = told.get(end);
+  told.set(end, passed);
+  if (before === undefined || passed <= before) return;
+  const words = text(`left-${NOTICES[passed - 1]}`);
+  if (passed === NOTICES.length) tell(words);
+  else say(words);
+}

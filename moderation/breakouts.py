@@ -1,0 +1,187 @@
+"""Small groups as each audience sees them: everybody the rooms, a person their seat, a room who is in it, moderators all of it."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from moderation.event import Event
+from moderation.shape import Names, iso, words
+from rooms.rounds import Room, Round, Seat, browsers, end_of, self_of
+
+
+class RoomLineData(TypedDict):
+    """A room in the list of a round. `free`: seats that nobody has."""
+
+    id: str
+    name: str
+    topic_title: str
+    question: str
+    capacity: int
+    people: int
+    free: int
+    ends_at: str
+    closed: bool
+
+
+class RoundData(TypedDict):
+    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary."""
+
+    number: int
+    title: str
+    state: str
+    policy: str
+    come_and_go: bool
+    ends_at: str
+    recalled: bool
+    waiting: int
+    rooms: list[RoomLineData]
+
+
+class RoundsData(TypedDict):
+    """`rounds`. `current`: the one that is open, or the next one; `people`: how many take part."""
+
+    current: RoundData | None
+    people: int
+
+
+class SeatData(TypedDict):
+    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in."""
+
+    takes_part: bool
+    waiting: bool
+    room: str
+    name: str
+    role: str
+    open: bool
+
+
+class PersonInRoomData(TypedDict):
+    """Somebody in a room. `away_since`: the seat is held."""
+
+    id: str
+    name: str
+    number: int
+    role: str
+    away_since: str
+
+
+class RoomData(TypedDict):
+    """`room/<id>` for those in it and for moderators. `asked`: how many would like more time; `grace`: seconds after the end to
+    finish the sentence."""
+
+    room: str
+    round: int
+    round_title: str
+    name: str
+    topic_title: str
+    question: str
+    capacity: int
+    state: str
+    people: list[PersonInRoomData]
+    guests: list[str]
+    ends_at: str
+    grace: int
+    recalled: bool
+    asked: int
+
+
+def rounds(event: Event, lang: str) -> RoundsData:
+    """What everybody may know: the rooms and their seats, not who is in them."""
+    found = current(event)
+    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people)}
+
+
+def all_rounds(event: Event, lang: str) -> list[RoundData]:
+    """Every round, for the moderators' page."""
+    return [_round(event, round, lang) for round in event.rounds.items.values()]
+
+
+def seat(event: Event, person: str) -> SeatData:
+    """Where this person belongs."""
+    round, me = current(event), self_of(event, person)
+    room = event.rounds.room_of(round, me) if round else None
+    return {
+        "takes_part": me in event.rounds.people,
+        "waiting": round is not None and me in round.waiting,
+        "room": room.id if room else "",
+        "name": room.name if room else "",
+        "role": room.seats[me].role if room else "",
+        "open": room is not None and round is not None and round.state == "open" and not room.closed,
+    }
+
+
+def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
+    """A room from inside."""
+    one = event.rounds.rooms[id]
+    round = event.rounds.items[one.round]
+    end = end_of(event, one)
+    return {
+        "room": one.id,
+        "round": one.round,
+        "round_title": round.title,
+        "name": one.name,
+        "topic_title": _topic(event, one, lang),
+        "question": one.question,
+        "capacity": one.capacity,
+        "state": "closed" if one.closed else round.state,
+        "people": [_person(event, names, turn, person, held) for turn, (person, held) in enumerate(one.seats.items(), 1)],
+        "guests": [_name(event, names, person) for person in one.guests],
+        "ends_at": iso(end) if end is not None else "",
+        "grace": 0 if round.recalled_at is not None else round.grace,
+        "recalled": round.recalled_at is not None,
+        "asked": len(one.asked),
+    }
+
+
+def current(event: Event) -> Round | None:
+    """The round that is open, else the next that is prepared, else the last one."""
+    rounds = list(event.rounds.items.values())
+    for state in ("open", "prepared"):
+        found = next((round for round in rounds if round.state == state), None)
+        if found is not None:
+            return found
+    return rounds[-1] if rounds else None
+
+
+def _round(event: Event, round: Round, lang: str) -> RoundData:
+    return {
+        "number": round.number,
+        "title": round.title,
+        "state": round.state,
+        "policy": round.policy,
+        "come_and_go": round.come_and_go,
+        "ends_at": iso(round.ends_at) if round.ends_at is not None else "",
+        "recalled": round.recalled_at is not None,
+        "waiting": len(round.waiting),
+        "rooms": [_line(event, one, lang) for one in event.rounds.of(round)],
+    }
+
+
+def _line(event: Event, one: Room, lang: str) -> RoomLineData:
+    end = end_of(event, one)
+    return {
+        "id": one.id,
+        "name": one.name,
+        "topic_title": _topic(event, one, lang),
+        "question": one.question,
+        "capacity": one.capacity,
+        "people": len(one.seats),
+        "free": one.free,
+        "ends_at": iso(end) if end is not None else "",
+        "closed": one.closed,
+    }
+
+
+def _person(event: Event, names: Names, turn: int, person: str, held: Seat) -> PersonInRoomData:
+    away = iso(held.away_since) if held.away_since is not None else ""
+    return {"id": person, "name": _name(event, names, person), "number": turn, "role": held.role, "away_since": away}
+
+
+def _name(event: Event, names: Names, person: str) -> str:
+    """What they call themselves in this event; the full name of a registration is for the organisers."""
+    return next((name for one in browsers(event, person) if (name := names.get(one, ""))), "")
+
+
+def _topic(event: Event, one: Room, lang: str) -> str:
+    topic = event.programme.topic(one.topic) if one.topic else None
+    return words(topic.title, lang) if topic else ""
