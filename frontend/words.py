@@ -156,8 +156,9 @@ REFUSALS = {
     "title_too_short": N_("The title is missing. Please write what this round is called."),
     "title_too_long": N_("The title is too long. Please shorten it to {max} characters."),
     "question_too_long": N_("The question is too long. Please shorten it to {max} characters."),
-    "not_your_room": N_("This is not your small group. The page of the event tells you where you belong; ask the moderators to change."),
-    "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    "not_your_room": N_(
+        "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
+    ), "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
     "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),

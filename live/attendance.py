@@ -1,7 +1,7 @@
 """Who is in their small group: seats are held for whoever drops out, and sat on again by whoever comes back.
 
-Each process with somebody in a room looks every few seconds whose room is open on some screen, at any process, and says by commands of
-the system who went and who came. The rules take each only once, whoever says it.
+Each process with somebody in a room looks every few seconds whose room is open on some screen, at any process, and says by
+commands of the system who went and who came. The rules take each only once, whoever says it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Attendance:
 
     def _say(self, room: str, person: str, *, away: bool) -> None:
         arguments = msgspec.json.encode({"room": room, "person": person, "away": away})
-        self.desk.submit(SYSTEM, str(uuid.uuid4()), "room.away", arguments, lambda id, answer: None)
+        self.desk.submit(SYSTEM, str(uuid.uuid4()), "room.away", arguments, lambda command, answer: None)
 
     def _looked(self, looking: asyncio.Task[None]) -> None:
         self._looking = None

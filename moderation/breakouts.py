@@ -47,7 +47,6 @@ class RoundsData(TypedDict):
 class SeatData(TypedDict):
     """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in."""
 
-    takes_part: bool
     waiting: bool
     room: str
     name: str
@@ -96,12 +95,13 @@ def all_rounds(event: Event, lang: str) -> list[RoundData]:
     return [_round(event, round, lang) for round in event.rounds.items.values()]
 
 
-def seat(event: Event, person: str) -> SeatData:
-    """Where this person belongs."""
+def seat(event: Event, person: str) -> SeatData | None:
+    """Where this person belongs, if they take part."""
     round, me = current(event), self_of(event, person)
     room = event.rounds.room_of(round, me) if round else None
+    if room is None and me not in event.rounds.people:
+        return None
     return {
-        "takes_part": me in event.rounds.people,
         "waiting": round is not None and me in round.waiting,
         "room": room.id if room else "",
         "name": room.name if room else "",

@@ -222,6 +222,8 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
     yield from _FIXED[which]
     if event.rounds.items:
         yield from _ROUNDS.get(which, ())
+    if which == "me" and breakouts.seat(event, person) is not None:
+        yield "seat"
     items = event.contributions.items.values()
     if which == "moderation":
         yield from (f"contribution/{item.number}" for item in items)
@@ -239,7 +241,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield channel
 
 
-_ROUNDS = {"public": ("rounds",), "me": ("seat",), "rooms": ("rounds",)}
+_ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
 """What channels have besides as soon as there are small groups."""
 _FIXED = {
     "public": ("event", "agenda", "places", "on_air"),

@@ -862,7 +862,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     """The registration speaks for this person."""
     item = event.registrations.items[change.number]
     _belongs(event, item, change.person)
-    return _shown(event, item)
+    return (f"seat/{change.person}", *_shown(event, item))
 
 
 def asked_again(event: Event, change: AskedAgain, now: int, by: str) -> tuple[str, ...]:
@@ -894,14 +894,16 @@ def erased(event: Event, change: Erased, now: int, by: str) -> tuple[str, ...]:
             del event.registrations.of_person[person]
     _awaits(event, item, None)
     item.erased, item.contacts = True, {}
+    touched = _step(item, "erased", now, by, counted=True)
     item.people.clear()
     item.rows.clear()
-    return (*_step(item, "erased", now, by, counted=True), *shown)
+    return (*touched, *shown)
 
 
 def _step(item: Registration, what: str, now: int, by: str, detail: str = "", *, counted: bool = False) -> tuple[str, ...]:
     item.history.append(Step(what, now, by, detail))
-    keys = (f"registration/{item.number}",)
+    # Who somebody is in the small groups hangs on their registration.
+    keys = (f"registration/{item.number}", *(f"seat/{person}" for person in item.people))
     return (*keys, "registrations", "places") if counted else keys
 
 

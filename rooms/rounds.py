@@ -388,7 +388,8 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     room = event.rounds.room_of(running, person)
     if room is None and running.policy != "chosen":
         wish = _wish(event, person, running, Participant(command.topics, command.languages, command.together, command.apart))
-        found = late(wish, _slots(event, running), Conditions(topics=True, languages=True))
+        slots = _slots(event, running)
+        found = late(wish, slots, Conditions(topics=True, languages=True), {slot.id: slot.taken for slot in slots})
         if found is None:
             outcome.changes.append(Waits(running.number, person))
             outcome.result["waiting"] = True

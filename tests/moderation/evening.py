@@ -242,6 +242,40 @@ def _mailed(evening: Evening, person: str) -> dict[str, Any]:
     return {"mail": 1, "open": True}
 
 
+ROUND: dict[str, Any] = {
+    "title": "Erste Runde", "policy": "mixed", "come_and_go": True,
+    "rooms": [{"name": "Verkehr"}, {"name": "Schule", "capacity": 5}],
+}  # fmt: skip
+
+
+def _round(*steps: str, **more: Any) -> Example:
+    """A round that has come so far."""
+
+    def example(evening: Evening, person: str) -> dict[str, Any]:
+        evening.send("mona", "round.create", **ROUND | more)
+        evening.send("anna", "round.join")
+        for step in steps:
+            evening.send("mona", step, round=1, **({"minutes": 20} if step == "round.open" else {}))
+        return {"round": 1}
+
+    return example
+
+
+def _inside(evening: Evening, person: str, *, leads: bool = False) -> dict[str, Any]:
+    rooms = [ROUND["rooms"][0] | ({"moderators": [person]} if leads else {}), ROUND["rooms"][1]]
+    given = _round("round.open", rooms=rooms)(evening, person)
+    evening.send(person, "room.enter", room="1-1")
+    return given
+
+
+def _held(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, "anna")
+    evening.send(SYSTEM, "room.away", room="1-1", person="anna", away=True)
+    since = evening.now
+    evening.now += 300_000
+    return {"room": "1-1", "person": "anna", "away_since": since}
+
+
 EXAMPLES: dict[str, Example] = {
     "event.configure": lambda evening, person: {"programme": PROGRAMME | {"premoderation": False}},
     "event.advance": lambda evening, person: {"phase": "closed"},
@@ -280,6 +314,19 @@ EXAMPLES: dict[str, Example] = {
     "message.told": _told(way="phone"),
     "mail.receive": lambda evening, person: LETTER,
     "mail.settle": _mailed,
+    "round.create": lambda evening, person: ROUND,
+    "round.join": lambda evening, person: {"topics": ["city"]},
+    "round.assign": _round(),
+    "round.open": _round(),
+    "round.close": _round("round.open"),
+    "round.recall": _round("round.open"),
+    "room.enter": lambda evening, person: _round("round.open")(evening, person) and {"room": "1-2"},
+    "room.leave": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "room.move": lambda evening, person: _inside(evening, "anna") and {"person": "anna", "to": "1-2"},
+    "room.extend": lambda evening, person: _inside(evening, person, leads=True) and {"room": "1-1", "minutes": 5},
+    "room.ask_for_time": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
+    "room.release": _held,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},
     "link.create": lambda evening, person: {"role": "overlay", "token_hash": hashed("overlay"), "name": "main"},
     "link.redeem": _linked,

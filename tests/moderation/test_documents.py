@@ -13,10 +13,10 @@ from moderation.shape import iso, words
 from rooms.command import SYSTEM
 from rooms.contributions import State
 from rooms.entrance import code_at
-from tests.moderation.evening import LETTER, PROGRAMME, SECRET, STATES, Evening
+from tests.moderation.evening import LETTER, PROGRAMME, ROUND, SECRET, STATES, Evening
 
 SHOWN = ("approved", "shortlisted", "on_air", "answered")
-CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door")
+CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door", "rooms", "room/1-1")
 
 
 @pytest.fixture
@@ -31,17 +31,21 @@ def evening() -> Evening:
     evening.bring("on_air", text="Geheimnis on_air", name="Anna")
     evening.send("bilal", "support.give", contribution=9)
     evening.send(SYSTEM, "mail.receive", **LETTER)
+    evening.send("mona", "round.create", **ROUND)
+    evening.send("anna", "round.join")
     return evening
 
 
 @pytest.mark.parametrize(
     ("channel", "fixed"),
     [
-        ("public", {"event", "agenda", "places", "on_air"}),
+        ("public", {"event", "agenda", "places", "rounds", "on_air"}),
         ("stage", {"event", "on_air"}),
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
-        ("me", {"person", "supports"}),
+        ("me", {"person", "supports", "seat"}),
+        ("rooms", {"rounds", "room/1-1", "room/1-2"}),
+        ("room/1-1", {"room/1-1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),
         ("door", {"registrations", "registration/1"}),

@@ -13,7 +13,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from moderation import documents
-from moderation.capabilities import COMMANDS
+from moderation.capabilities import COMMANDS, timers
 from moderation.event import Event
 from moderation.queue import TRANSITIONS
 from moderation.roles import MAY_SEND, hashed
@@ -51,6 +51,9 @@ NAME, KIND, TOPIC = (
 )
 CODE = one("", *(code_at(SECRET, NOW + seconds * 1_000, 150) for seconds in (0, 150)))
 TOPICS = one(PROGRAMME["topics"], [{"id": "city", "title": {"de": "Stadtgrün"}}])
+ROUND, YES = one(1, 1, 1, 2, 9), one(True, False)
+ROOMS = one([{"name": "A", "capacity": 2}, {"name": "B", "capacity": 3, "moderators": ["anna"]}])
+ROOM = fields({"room": one("1-1", "1-1", "1-2", "2-1", "9-9")})
 STARTS = one("2020-08-20T20:30:00+02:00", "2020-08-21T20:00:00+02:00")
 TOKENS = ("token-a", "token-b")
 ABOUT = fields({"contribution": NUMBER})
@@ -125,6 +128,19 @@ ARGUMENTS: dict[str, Draw] = {
         automatic=one(False, True),
     ),
     "mail.settle": fields({"mail": NUMBER}, open=one(True, False)),
+    "round.create": fields({"title": one("Runde", ""), "rooms": ROOMS}, policy=one("assigned", "chosen", "mixed"), come_and_go=YES),
+    "round.join": fields({}, topics=one([], ["city"]), together=one("", "x")),
+    "round.assign": fields({"round": ROUND}, seed=one(1, 2), preview=YES),
+    "round.open": fields({"round": ROUND}, minutes=one(1, 20)),
+    "round.close": fields({"round": ROUND}, room=one("", "1-1", "1-2")),
+    "round.recall": fields({"round": ROUND}, seconds=one(0, 60)),
+    "room.enter": ROOM,
+    "room.leave": ROOM,
+    "room.move": fields({"person": one(*PEOPLE), "to": one("1-1", "1-2", "2-1")}),
+    "room.extend": fields({"minutes": one(1, 5)}, room=one("1-1", "1-2"), round=ROUND),
+    "room.ask_for_time": ROOM,
+    "room.away": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away": YES}),
+    "room.release": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away_since": one(NOW)}),
     "event.retain": fields({"early": one(False, False, True)}),
     "link.create": fields(
         {"role": one("moderator", "helper", "overlay"), "token_hash": one(*map(hashed, TOKENS)), "name": one("main", "")},
@@ -311,6 +327,13 @@ def test_random_commands_keep_the_rules_and_replay_to_the_same_state() -> None:
             if outcome == "done":
                 check_screens(evening)
                 check_rung(evening, shown)
+                shown = screens(evening)
+            if chance.random() < 0.05:
+                evening.now += 400_000
+                for timer in timers(evening.event):
+                    if timer.at <= evening.now:
+                        fired = evening.play(SYSTEM, timer.name, msgspec.to_builtins(timer.command))
+                        outcomes[timer.name][fired] += 1
                 shown = screens(evening)
             if chance.random() < 0.05:
                 kept = evening.snapshot()

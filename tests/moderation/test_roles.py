@@ -52,6 +52,19 @@ MAY: dict[str, frozenset[str]] = {
     "message.told": DOOR,
     "mail.receive": frozenset({"system"}),
     "mail.settle": DOOR,
+    "round.create": MODERATOR,
+    "round.join": EVERYBODY,
+    "round.assign": MODERATOR,
+    "round.open": MODERATOR,
+    "round.close": MODERATOR,
+    "round.recall": MODERATOR,
+    "room.enter": EVERYBODY,
+    "room.leave": EVERYBODY,
+    "room.move": MODERATOR,
+    "room.extend": EVERYBODY,
+    "room.ask_for_time": EVERYBODY,
+    "room.away": frozenset({"system"}),
+    "room.release": frozenset({"system"}),
     "event.retain": frozenset({"organiser", "system"}),
     "link.create": frozenset({"organiser", "system"}),
     "link.redeem": EVERYBODY,
@@ -98,6 +111,7 @@ WATCH = {
     "output/main": STAFF_ONLY,
     "door": STAFF_ONLY,
     "registrations": DOOR,
+    "rooms": MODERATOR,
 }
 
 

@@ -131,7 +131,8 @@ def test_whoever_comes_late_is_placed_and_never_lost() -> None:
     play.send("gast-0", "room.enter", room=placed[0])
     play.send("gast-0", "room.leave", room=placed[0])
     assert play.seen("me", "seat", "cem") == {
-        "takes_part": True, "waiting": False, "room": placed[0], "name": room(play, placed[0]).name, "role": "participant", "open": True,
+        "waiting": False, "room": placed[0], "name": room(play, placed[0]).name, "role": "participant",
+        "open": True,
     }  # fmt: skip
 
 
