@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from live.desks import Desks
 from live.mailing import Mailing
 from live.reading import Reading
 from live.settings import Settings
+
+LOGGER = logging.getLogger("plenum.duties")
+AGAIN_SECONDS = 5.0
+"""After a bug."""
 
 
 def duties(settings: Settings, desks: Desks) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
@@ -17,6 +23,16 @@ def duties(settings: Settings, desks: Desks) -> Iterator[tuple[str, Coroutine[An
     reading = Reading(settings, desks) if settings.imap_url else None
     yield "events", desks.watch_over()
     if mailing is not None:
-        yield "mailing", mailing.run()
+        yield "mailing", _kept_up("mailing", mailing.run)
     if reading is not None:
-        yield "reading", reading.run()
+        yield "reading", _kept_up("reading", reading.run)
+
+
+async def _kept_up(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """A bug in one must end neither the others nor the evening."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            LOGGER.exception("bug in %s", name)
+        await asyncio.sleep(AGAIN_SECONDS)

@@ -143,8 +143,8 @@ def composed(mark: str, due: Due, sender: str, now: int) -> EmailMessage:
     made = EmailMessage()
     made["From"] = sender
     mailbox, _, host = due.address.rpartition("@")
-    made["To"] = Address(" ".join(due.name.split())[:80], mailbox, host)
-    made["Subject"] = due.letter.subject
+    made["To"] = Address(_literal(due.name)[:80], mailbox, host)
+    made["Subject"] = _literal(due.letter.subject)
     made["Date"] = formatdate(now / 1000)
     left, _, domain = sender.rpartition("@")
     made["Message-ID"] = make_msgid(mark, domain or left)
@@ -159,3 +159,9 @@ def composed(mark: str, due: Due, sender: str, now: int) -> EmailMessage:
         made.add_attachment(due.letter.calendar, "application", "ics", filename="plenum.ics")
     made["Content-Language"] = due.letter.lang  # last: parts that are added take such headers with them
     return made
+
+
+def _literal(text: str) -> str:
+    """On one line, and meant as it stands: in what it is given as a header Python decodes encoded words (RFC 2047), and writes
+    line breaks in them as such (CVE-2024-6923)."""
+    return " ".join(text.split()).replace("=?", "= ?")

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,13 +24,30 @@ from live import admin
 from live.app import open_log
 from live.desk import Desk
 from live.desks import Desks
+from live.letter import Letter
 from live.mailing import Mailing
+from live.reading import Reading
 from live.settings import Settings
 from rooms import messages
 from rooms.programme import Programme
-from tests.flow.correspondence import CITY, FACTS, PostOffice, city, facts, hall, nothing_under_way, register, subject, working
-from tests.flow.evening import ANSWERED_WITHIN, Evening, refusal
+from tests.flow.correspondence import (
+    CITY,
+    FACTS,
+    KEYWORD,
+    Letterbox,
+    PostOffice,
+    city,
+    facts,
+    hall,
+    nothing_under_way,
+    register,
+    subject,
+    working,
+    written,
+)
+from tests.flow.evening import ANSWERED_WITHIN, Evening, Person, refusal
 from tests.flow.installation import Installation
+from tests.live.post_engines import Dovecot, Wire
 
 JUERGEN, ZOE, ANNA, BEN = "juergen@example.org", "zoe@example.org", "anna@example.org", "ben@example.org"
 PEOPLE = 40
@@ -288,6 +307,23 @@ def in_state(state: str, registration: dict[str, Any]) -> list[dict[str, Any]]:
 # The mail server is away.
 
 
+async def test_a_mail_server_that_hangs_up_between_two_messages_gets_both(tmp_path: Path, post: PostOffice) -> None:
+    async with city(tmp_path, post, mail_from=f"Stadt Castrop-Rauxel <{CITY}>") as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        await register(evening, "Anna", ANNA)
+        await post.come(ANNA)
+        await nothing_under_way(organiser)
+        post.hang_up()
+        await register(evening, "Jörg", "joerg@bücher.example")  # whoever has such an address has a provider for it
+        (mail,) = await post.come("joerg@xn--bcher-kva.example")
+        await nothing_under_way(organiser)
+        assert organiser.documents["registrations"]["registrations"]["sent"] == 2
+        assert post.copies() == {1: 1, 2: 1}
+        assert mail.message["From"].addresses[0].display_name == "Stadt Castrop-Rauxel"
+        assert str(mail.message["Message-ID"]).endswith("@stadt.example>")
+        assert mail.event["ORGANIZER"] == f"mailto:{CITY}"
+
+
 async def test_while_the_mail_server_is_away_people_register_and_nothing_is_lost(tmp_path: Path) -> None:
     post = PostOffice()
     async with city(tmp_path, post) as evening:
@@ -339,3 +375,321 @@ async def test_what_waits_is_sent_by_itself_when_its_time_has_come(tmp_path: Pat
             await asyncio.gather(task, return_exceptions=True)
         assert desk.event.messages.items[1].state == "sent"
         assert post.copies() == {1: 1}
+
+
+# Letters.
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Letterbox]:
+    dovecot = Dovecot(tmp_path / "dovecot")
+    await asyncio.to_thread(dovecot.start)
+    yield Letterbox(dovecot)
+    dovecot.stop()
+
+
+async def test_letters_register_in_the_order_of_their_arrival_and_between_them_the_web(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    now = datetime.now(UTC)
+    async with city(tmp_path, post, imap_url=box.dovecot.url, mail_seconds=1, changed={"places": hall(seats=1)}) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        await register(evening, "Jürgen", JUERGEN)
+        box.dovecot.stop()
+        assert (await register(evening, "Web", "web@example.org"))["position"] == 1
+        box.drop(
+            (written("Drei <drei@example.org>", KEYWORD), now + timedelta(minutes=1)),
+            (written("Zwei <zwei@example.org>", KEYWORD), now - timedelta(hours=1)),
+            (written("Eins <eins@example.org>", KEYWORD), now - timedelta(hours=2)),
+        )
+        await asyncio.to_thread(box.dovecot.start)
+        for address, position in (("eins@example.org", 1), ("zwei@example.org", 2), ("drei@example.org", 4)):
+            (mail,) = await post.come(address)
+            assert mail.subject == subject("waiting", position=position)
+        await organiser.sees(lambda shown: shown["registrations"]["registrations"]["sent"] == 5)
+        people = registered(organiser)
+        assert sorted(people, key=lambda email: people[email]["arrived"]) == [
+            "eins@example.org", "zwei@example.org", JUERGEN, "web@example.org", "drei@example.org"
+        ]  # fmt: skip
+        assert people["eins@example.org"]["way"] == "email"
+        assert people["eins@example.org"]["arrived"] == f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+        assert people["web@example.org"]["way"] == "web"
+
+        await organiser.do("registration.cancel", registration=people[JUERGEN]["number"])
+        _, moved_up = await post.come("eins@example.org", 2)
+        assert moved_up.subject == subject("moved_up")
+
+
+def registered(organiser: Person) -> dict[str, Any]:
+    """Everybody who has registered, by address."""
+    return {data["email"]: data for key, data in organiser.documents["registrations"].items() if key.startswith("registration/")}
+
+
+async def test_what_is_clear_is_done_at_once_and_the_rest_waits_for_a_person(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    places = {**hall(seats=20), "conference": {"seats": 20, "keyword": "Konferenz 20.08."}}
+    html = f"<html><body><p>Guten Tag,</p><p>bitte um einen Platz: <b>{KEYWORD}</b></p></body></html>"
+    asked = datetime.now(UTC) - timedelta(minutes=10)
+    async with city(tmp_path, post, imap_url=box.dovecot.url, changed={"places": places}) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        box.put(written("Subjekt <subjekt@example.org>", "Re: DIGITALISIERUNG 2008"))
+        box.put(written("Text <text@example.org>", "Anmeldung", f"Guten Tag,\n\nich komme zu {KEYWORD}\n"))
+        box.put(written("Html <html@example.org>", "Anmeldung", html=html))
+        box.put(written("Leer <leer@example.org>", "Anmeldung", "Ich möchte gern kommen."), asked)
+        box.put(written("Beide <beide@example.org>", KEYWORD, "oder zur Konferenz 20.08."))
+        for address in ("subjekt@example.org", "text@example.org", "html@example.org"):
+            (mail,) = await post.come(address)
+            assert mail.subject == subject("seated")
+        shown = await organiser.sees(lambda shown: (one := shown["registrations"])["registrations"]["mails"] == 2 and one)
+        waiting = {data["email"]: data for key, data in shown.items() if key.startswith("mail/") and data["open"]}
+        assert {email: data["verdict"] for email, data in waiting.items()} == {
+            "leer@example.org": "no_keyword", "beide@example.org": "several_keywords"
+        }  # fmt: skip
+
+        letter = waiting["leer@example.org"]
+        wish = {"name": letter["name"], "email": letter["email"], "way": "email", "arrived_at": letter["arrived"]}
+        done = await organiser.do("registration.submit", place="conference", **wish)
+        await organiser.do("mail.settle", mail=letter["number"], registration=done["number"])
+        await post.come("leer@example.org")
+        await organiser.sees(lambda shown: shown["registrations"]["registrations"]["mails"] == 1)
+        people = registered(organiser)
+        assert people["leer@example.org"]["arrived"] == f"{asked:%Y-%m-%dT%H:%M:%SZ}"
+        assert people["leer@example.org"]["late"]
+        await nothing_under_way(organiser)
+        assert len(post.taken) == 4
+
+
+BROKEN = [
+    b"",
+    b"\r\n",
+    b"no header at all",
+    b"From: \xff\xfe <broken@example.org>\r\nSubject: =?utf-8?B?////?= =?x-unknown?Q?=FF?=\r\n\r\n\xff\xfe\xfd",
+    b"From: Two <one@example.org>\r\nFrom: Other <two@example.org>\r\nSubject: " + KEYWORD.encode() + b"\r\n\r\nx",
+    b"From: one@example.org, two@example.org\r\nSubject: " + KEYWORD.encode() + b"\r\n\r\nx",
+    b"From: \"" + b"x" * 100_000 + b"\" <long@example.org>\r\n\r\nx",
+    b"From: =?utf-8?Q?Eve=0D=0ABcc:_victim@example.org?= <eve@example.org>\r\nSubject: no\r\n\r\nx",
+    b"From: Mime <mime@example.org>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n--x\r\n\r\n--y",
+    b"From: B64 <b64@example.org>\r\nContent-Type: text/plain; charset=nonsense\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!",
+    b"From: Punycode <p@example.org>\r\nContent-Type: text/plain; charset=punycode\r\n\r\n" + b"a-" * 1000,
+    b"From: Deep <deep@example.org>\r\n" + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (depth, depth) for depth in range(500)
+    ),
+    b"From: Html <html@example.org>\r\nContent-Type: text/html\r\n\r\n" + b"<" * 100_000 + b"<![if gte mso 9]>",
+]  # fmt: skip
+
+
+async def test_whatever_is_in_a_letter_none_is_lost_and_nothing_breaks(tmp_path: Path, post: PostOffice, box: Letterbox) -> None:
+    message = message_from_bytes(written("Groß <gross@example.org>", KEYWORD, "Bild anbei"), policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    message.add_attachment(bytes(10_000_000), "image", "png", filename="bild.png")
+    nul = b"From: Nul <nul@example.org>\r\nSubject: Digitalisierung\0 20.08.\r\n\r\nGuten\0 Tag\0\r\n"
+    async with city(tmp_path, post, imap_url=box.dovecot.url, mail_seconds=20) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        box.drop(*((raw, datetime.now(UTC)) for raw in (*BROKEN, nul)))
+        await asyncio.to_thread(box.put, message.as_bytes())
+        box.put(written("Zuletzt <zuletzt@example.org>", KEYWORD))
+        await post.come("gross@example.org")
+        await post.come("zuletzt@example.org")
+        letters = await organiser.sees(lambda shown: all_letters(shown, len(BROKEN) + 3))
+        await nothing_under_way(organiser)
+        assert all(letter["open"] for letter in letters if letter["verdict"] != "registered")
+        by = {letter["email"]: letter["verdict"] for letter in letters}
+        assert by["gross@example.org"] == by["zuletzt@example.org"] == "registered"
+        assert by["nul@example.org"] in ("registered", "no_keyword")
+        assert set(by.values()) <= {"registered", "no_keyword", "unusable"}
+        assert {mail.to for mail in post.mails()} <= {(email,) for email, verdict in by.items() if verdict == "registered"}
+        assert all(b"$PlenumDone" in flags for flags in box.flags())
+
+
+def all_letters(shown: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Those in the tray, if there are so many."""
+    letters = [data for key, data in shown["registrations"].items() if key.startswith("mail/")]
+    return letters if len(letters) == count else []
+
+
+async def test_robots_are_answered_three_times_at_most_and_those_that_say_so_never(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    async with city(tmp_path, post, imap_url=box.dovecot.url, mail_seconds=20) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        box.put(written("Rüpel <robot@example.org>", KEYWORD))
+        box.put(written("Höflich <polite@example.org>", KEYWORD))
+        async with asyncio.TaskGroup() as tasks:
+            rude = tasks.create_task(answering(post, box, "robot@example.org"))
+            polite = tasks.create_task(answering(post, box, "polite@example.org", Auto_Submitted="auto-replied"))
+            # The one that was registered, three answers to what came then, and the letter that is left for people.
+            left = await organiser.sees(lambda shown: [one for one in letters_of(shown, "robot") if one["open"]])
+            assert [(one["verdict"], one["answered"]) for one in left] == [("refused", False)]
+            await organiser.sees(lambda shown: len(letters_of(shown, "polite")) == 2)
+            await nothing_under_way(organiser)
+            rude.cancel()
+            polite.cancel()
+        assert [one["verdict"] for one in letters_of(organiser.documents, "robot")] == ["registered", *4 * ["refused"]]
+        assert [one["verdict"] for one in letters_of(organiser.documents, "polite")] == ["registered", "automatic"]
+        assert len(post.mails("robot@example.org")) == 1 + 3
+        assert len(post.mails("polite@example.org")) == 1
+
+
+async def answering(post: PostOffice, box: Letterbox, address: str, **headers: str) -> None:
+    """A robot that answers each of our mails at once, with the keyword in it."""
+    for count in itertools.count(1):
+        await post.come(address, count)
+        id = f"{count}-{address.replace('@', '-')}"
+        box.put(written(address, f"Danke! {KEYWORD}", "Ihre Nachricht ist angekommen.", id=id, **headers))
+
+
+def letters_of(shown: dict[str, Any], mailbox: str) -> list[dict[str, Any]]:
+    """Those in the tray from this address, in their order."""
+    all = [data for key, data in shown["registrations"].items() if key.startswith("mail/")]
+    return sorted((one for one in all if one["email"].startswith(mailbox)), key=lambda one: one["number"])
+
+
+BOUNCE = """From: Mail Delivery System <MAILER-DAEMON@mx.example>
+To: {city}
+Subject: Undelivered Mail Returned to Sender
+Auto-Submitted: auto-replied
+Message-ID: <{id}@mx.example>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/plain
+
+{keyword} could not be delivered.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; {address}
+Action: failed
+Status: 5.1.1
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: {message}
+
+--b--
+"""
+
+
+async def test_a_message_that_comes_back_is_shown_as_failed_and_a_forged_return_changes_nothing(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    async with city(tmp_path, post, imap_url=box.dovecot.url, mail_seconds=20) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        await register(evening, "Anna", ANNA)
+        await register(evening, "Ben", BEN)
+        (anna,), (ben,) = await post.come(ANNA), await post.come(BEN)
+        await nothing_under_way(organiser)
+        forged = str(ben.message["Message-ID"]).replace(f"{evening.slug}.2.", f"{evening.slug}.2.X")
+        for id, address, message in (("1", BEN, forged), ("2", ANNA, anna.message["Message-ID"])):
+            text = BOUNCE.format(city=CITY, id=id, keyword=KEYWORD, address=address, message=message)
+            box.put(text.replace("\n", "\r\n").encode())
+        (failed,) = await organiser.sees(lambda shown: in_state("failed", shown["registrations"]["registration/1"]))
+        assert failed["reason"] == "came back undelivered"
+        assert organiser.documents["registrations"]["registrations"]["trouble"] == 1
+        letters = await organiser.sees(lambda shown: letters_of(shown, ""))
+        assert [(one["verdict"], one["answered"]) for one in letters] == [("automatic", False)], "the forged one"
+        assert in_state("sent", organiser.documents["registrations"]["registration/2"])
+        assert len(post.taken) == 2
+
+
+async def test_the_same_letter_twice_is_one_registration_and_one_answer(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    async with city(tmp_path, post, imap_url=box.dovecot.url, mail_seconds=20) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        for _ in range(2):
+            box.put(written("Anna <anna@example.org>", KEYWORD, id="einmal"))
+        await organiser.sees(lambda shown: [one["verdict"] for one in letters_of(shown, "anna")] == ["registered", "duplicate"])
+        await post.come(ANNA)
+        await nothing_under_way(organiser)
+        assert len(post.taken) == 1
+        assert len(registered(organiser)) == 1
+        assert organiser.documents["registrations"]["registrations"]["mails"] == 0
+
+
+async def test_a_letter_that_no_event_can_take_stays_unread_until_one_can(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    box.put(written("Anna <anna@example.org>", KEYWORD))
+    async with AsyncExitStack() as stack:
+        wire = await stack.enter_async_context(Wire(box.dovecot.port).running())
+        through = box.dovecot.url.replace(str(box.dovecot.port), str(wire.port))
+        evening = await stack.enter_async_context(city(tmp_path, post, phase="draft", imap_url=through, mail_seconds=1))
+        await wire.until(b"INTERNALDATE", times=3)  # read, left alone, and read again
+        assert not any(flag in box.flags()[0] for flag in (b"\\Seen", b"$PlenumDone"))
+        organiser = await evening.staff("organiser", "registrations")
+        await organiser.do("event.advance", phase="registration")
+        await post.come(ANNA)
+        await wire.until(b"OK Store completed")
+        assert all(flag in box.flags()[0] for flag in (b"\\Seen", b"$PlenumDone"))
+
+
+class Faulty(Reading):
+    """Has a bug that one of the letters meets."""
+
+    async def _take(self, letter: Letter) -> None:
+        if letter.name == "Gift":
+            raise KeyError
+        await super()._take(letter)
+
+
+async def test_after_a_start_letters_go_to_the_event_whose_keyword_they_have_and_none_blocks_the_others(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    """Only one event is open yet: the other one."""
+    url, data = "https://dialog.example", str(tmp_path / "data")
+    settings = Settings(data=data, smtp_url=post.url, mail_from=CITY, public_url=url, imap_url=box.dovecot.url)
+    box.put(written("Gift <gift@example.org>", KEYWORD), datetime.now(UTC) - timedelta(hours=1))
+    box.put(written("Anna <anna@example.org>", KEYWORD))
+    async with Desks(open_log(settings), settings) as before:
+        await admin.configure(before, msgspec.convert(facts("abend"), Programme), "registration")
+        later = facts("anderer", starts="2098-08-20T18:00:00+02:00", places=hall(keyword="Mobilität", deadline=""))
+        await admin.configure(before, msgspec.convert(later, Programme), "registration")
+    async with Desks(open_log(settings), settings) as desks:
+        await desks.get("anderer")
+        tasks = [asyncio.create_task(job) for job in (Faulty(settings, desks).run(), Mailing(settings, desks).run())]
+        (mail,) = await post.come(ANNA)
+        assert "/r/abend." in mail.link
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert [b"Seen" in flags for flags in box.flags()] == [False, True]
+
+
+# What people type.
+
+
+async def test_no_name_and_no_address_adds_a_header_or_somebody_to_write_to(
+    tmp_path: Path, post: PostOffice, box: Letterbox
+) -> None:
+    names = [
+        "Eve\r\nBcc: victim@example.org", "Eve\nSubject: Gewonnen", "Eve\r\n\r\nText", "Eve\u2028Bcc: victim@example.org",
+        '"Eve" <victim@example.org>, x', "=?utf-8?Q?Eve=0D=0ABcc:_victim@example.org?=", "Eve\x00\x0b\x1c\x85Bcc: x", "🦊" * 60,
+    ]  # fmt: skip
+    letter = "From: =?utf-8?Q?Eve=0D=0ABcc:_victim@example.org?= <letter@example.org>\r\nSubject: "
+    letter += "=?utf-8?Q?Digitalisierung_20.08.=0D=0ABcc:_victim@example.org?=\r\n\r\n"
+    async with city(tmp_path, post, imap_url=box.dovecot.url, changed={"places": hall(seats=50)}) as evening:
+        organiser = await evening.staff("organiser", "registrations")
+        for number, name in enumerate(names):
+            await register(evening, name, f"eve-{number}@example.org")
+        for email in ("eve@example.org\r\nBcc: victim@example.org", "eve@example.org\nvictim@example.org",
+                      "eve@example.org, victim@example.org", "<eve@example.org>\r\nRCPT TO:<victim@example.org>"):  # fmt: skip
+            assert (await refusal(register(evening, "Eve", email))).code == "wrong_email"
+        box.put(letter.encode())
+        await post.come("letter@example.org")
+        await organiser.sees(lambda shown: shown["registrations"]["registrations"]["sent"] == len(names) + 1)
+        ours = {
+            "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-Auto-Response-Suppress", "MIME-Version",
+            "Content-Type", "Content-Language",
+        }  # fmt: skip
+        for mail in post.mails():
+            assert {*mail.message.keys()} == ours
+            assert [address.addr_spec for address in mail.message["To"].addresses] == list(mail.to)
+            assert mail.subject == subject("seated")
+        assert not post.mails("victim@example.org")

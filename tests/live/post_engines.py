@@ -129,8 +129,8 @@ class SmtpServer:
         self.reached[command].set()
         if command in self.gates:
             await self.gates[command].wait()
-        if command in self.cut and isinstance(server.transport, asyncio.WriteTransport):
-            server.transport.abort()
+        if command in self.cut and server.transport is not None:
+            server.transport.abort()  # type: ignore[attr-defined]
         if command in self.once:
             return self.once.pop(command)
         return self.answers.get(f"{command} {address}", self.answers.get(command, "250 OK"))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from live import mailbox
 from live.mailbox import AT_ONCE, DONE, LETTER_BYTES, Mailbox, MailboxGone
@@ -268,6 +269,13 @@ async def test_a_connection_that_is_lost_while_waiting_is_noticed_at_once(
         people.write("danach")
         assert [letter.subject for letter in await box.letters()] == ["danach"]
         await box.close()
+
+
+def test_a_connection_that_is_lost_while_waiting_is_noticed_by_the_loop_of_the_web_processes(
+    running: Dovecot, people: People, at: Callable[[int], str]
+) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_a_connection_that_is_lost_while_waiting_is_noticed_at_once(running, people, at, True))
 
 
 async def test_a_connection_that_is_lost_within_a_letter_is_noticed_at_once(
