@@ -11,10 +11,11 @@ import logging
 import uuid
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate, make_msgid, parseaddr
 from typing import NamedTuple
 
 import msgspec
+from email_validator import EmailNotValidError, validate_email
 
 from frontend.letters import Letter, letter
 from live.desk import Desk
@@ -44,7 +45,7 @@ class Mailing:
     def __init__(self, settings: Settings, desks: Desks) -> None:
         if not settings.mail_from or not settings.public_url:
             raise ValueError("PLENUM_SMTP_URL needs PLENUM_MAIL_FROM, and PLENUM_PUBLIC_URL for the links in messages")
-        self.desks, self.sender, self.site = desks, settings.mail_from, settings.public_url.rstrip("/")
+        self.desks, self.sender, self.site = desks, sender_of(settings.mail_from), settings.public_url.rstrip("/")
         self.post = Post(settings.smtp_url, settings.mail_seconds)
         self.patience = settings.drain_seconds
 
@@ -120,7 +121,7 @@ class Mailing:
         address = desk.names.get(f"{message.to}/email", "")
         if not address:
             return None
-        written = letter(desk.event, desk.names, message, self.site, self.sender, desk.now())
+        written = letter(desk.event, desk.names, message, self.site, self.sender.addr_spec, desk.now())
         return Due(address, desk.names.get(message.to, ""), written)
 
 
@@ -138,16 +139,26 @@ def marked(message_id: str) -> tuple[str, int, str] | None:
     return parts[0], int(parts[1]), ".".join(parts)
 
 
-def composed(mark: str, due: Due, sender: str, now: int) -> EmailMessage:
+def sender_of(mail_from: str) -> Address:
+    """`dialog@stadt.example` or `Stadt <dialog@stadt.example>`. Raises ValueError, which does not repeat it."""
+    name, address = parseaddr(mail_from)
+    try:
+        known = validate_email(address, check_deliverability=False)
+    except EmailNotValidError:
+        raise ValueError("PLENUM_MAIL_FROM: expected an address like dialog@stadt.example, or Name <address>") from None
+    return Address(_literal(name), known.local_part, known.ascii_domain)
+
+
+def composed(mark: str, due: Due, sender: Address, now: int) -> EmailMessage:
     """The mail: text, HTML, and the event for the calendar; `mark` ends the left part of its Message-ID."""
     made = EmailMessage()
     made["From"] = sender
-    mailbox, _, host = due.address.rpartition("@")
-    made["To"] = Address(_literal(due.name)[:80], mailbox, host)
+    # A domain with umlauts has a spelling that every mail server takes (RFC 5891).
+    to = validate_email(due.address, check_deliverability=False)
+    made["To"] = Address(_literal(due.name)[:80], to.local_part, to.ascii_domain)
     made["Subject"] = _literal(due.letter.subject)
     made["Date"] = formatdate(now / 1000)
-    left, _, domain = sender.rpartition("@")
-    made["Message-ID"] = make_msgid(mark, domain or left)
+    made["Message-ID"] = make_msgid(mark, sender.domain)
     # Robots must not answer (RFC 3834 § 5; the second is Microsoft's).
     made["Auto-Submitted"] = "auto-generated"
     made["X-Auto-Response-Suppress"] = "All"
