@@ -64,6 +64,11 @@ class Mailbox:
         self._next = self._known = b""
         self._more = self._moved_on = False
 
+    async def open(self) -> None:
+        """Logs in and opens the folder, as far as that is not done. Raises MailboxGone."""
+        async with self._asking():
+            pass
+
     async def letters(self) -> list[Letter]:
         """Those that are not marked as done: the first 50, in the order of their arrival. Raises MailboxGone."""
         async with self._asking() as client:
