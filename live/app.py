@@ -66,14 +66,14 @@ def create(settings: Settings, *, alone: bool = False) -> Starlette:
     desks = Desks(log, settings, open_bus(settings, log))
     redis = connect(settings.redis_url) if settings.redis_url else None
     presence = RedisPresence(redis, installation(log)) if redis else LocalPresence()
+    own = duties(settings, desks) if alone else {}
     site = Site(settings, desks, Identity(log.key("person")), Assets(), presence)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Admission]]:
         async with desks, asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(site.limits.share(desks.bus), name="limits")] if redis else []
-            if alone:
-                running += [tasks.create_task(duty, name=name) for name, duty in duties(settings, desks)]
+            running += [tasks.create_task(duty(), name=name) for name, duty in own.items()]
             yield {"admission": Admission(settings.admitted_per_turn)}
             for task in running:
                 task.cancel()

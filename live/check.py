@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from live.check_database import database, sqlite_file
+from live.check_mail import mail
 from live.check_redis import redis
 from live.fanout import fastest_way
 from live.findings import Finding, broken, ok, warning
@@ -50,6 +51,7 @@ def findings(given: argparse.Namespace, now: Callable[[], float] = time.time) ->
     yield from disk(settings)
     yield from database(settings, now)
     yield from redis(settings, now)
+    yield from mail(settings)
     yield files(given.people)
     yield sending(settings)
 

@@ -61,11 +61,15 @@ class Desks:
         """Keep the newest events open, so that their timers fire although nobody watches them; until cancelled."""
         while True:
             try:
-                for slug in (await self.slugs())[:NEWEST]:
-                    await self.get(slug)
+                await self.open_newest()
             except Unavailable as error:
                 LOGGER.warning("cannot look after the events: %s", error)
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def open_newest(self) -> None:
+        """Open the newest events. May raise `Unavailable`."""
+        for slug in (await self.slugs())[:NEWEST]:
+            await self.get(slug)
 
     async def create(self, slug: str) -> bool:
         """Make a new event; False if it exists."""

@@ -64,6 +64,11 @@ class Mailbox:
         self._next = self._known = b""
         self._more = self._moved_on = False
 
+    async def open(self) -> None:
+        """Logs in and opens the folder, as far as that is not done. Raises MailboxGone."""
+        async with self._asking():
+            pass
+
     async def letters(self) -> list[Letter]:
         """Those that are not marked as done: the first 50, in the order of their arrival. Raises MailboxGone."""
         async with self._asking() as client:
@@ -142,7 +147,7 @@ class Mailbox:
             async with asyncio.timeout(self._timeout) as self._limit:
                 yield self._client or await self._connected()
         except BaseException as error:
-            reason = _why_gone(error, self._lost.is_set())
+            reason = _why_gone(error, self._lost.is_set() or self._is_closed())
             self._drop()
             if reason:
                 raise MailboxGone(reason) from None
@@ -160,6 +165,11 @@ class Mailbox:
         await client.protocol.capability()  # a server may say more after the login
         await self._select(client)
         return client
+
+    def _is_closed(self) -> bool:
+        """A connection may be closed for a moment before anybody is told. uvloop takes nothing for it then: RuntimeError."""
+        transport = self._client.protocol.transport if self._client is not None else None
+        return transport is not None and bool(transport.is_closing())
 
     def _allow(self, seconds: float) -> None:
         """So much time from now on for the question that is being asked."""
@@ -191,7 +201,8 @@ class Mailbox:
         if client is not None:
             if client.protocol.transport is not None:
                 if client.has_pending_idle():
-                    client.idle_done()  # stops its clock too
+                    with suppress(RuntimeError):  # see _is_closed
+                        client.idle_done()  # stops its clock too
                 client.protocol.transport.abort()
             for task in (*client.tasks, *client.protocol.tasks):
                 task.cancel()
@@ -212,6 +223,8 @@ def _why_gone(error: BaseException, lost: bool) -> str:
             return error.reason
         case TimeoutError() | CommandTimeout():
             return "connection lost" if lost else "no answer in time"
+        case RuntimeError() if lost:
+            return "connection lost"
         case ssl.SSLError():
             return "TLS failed"
         case OSError():

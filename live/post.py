@@ -73,6 +73,13 @@ class Post:
                 self._drop()  # an answer that nobody waited for would be taken for that to the next command
                 raise
 
+    async def greet(self) -> None:
+        """Connects, logs in and says goodbye, without anything to send. Raises Undelivered."""
+        async with self._turn:
+            self._drop()
+            await self._connected()
+        await self.close()
+
     async def close(self) -> None:
         """Says goodbye. It can be used again afterwards."""
         async with self._turn:

@@ -13,6 +13,7 @@ import msgspec
 from live.desk import Desk
 from live.desks import Desks
 from live.letter import Letter
+from live.log import Unavailable
 from live.mailbox import Mailbox, MailboxGone
 from live.mailing import mark, marked
 from live.settings import Settings
@@ -35,18 +36,35 @@ class Reading:
         try:
             while True:
                 try:
-                    for letter in await self.mailbox.letters():
-                        await self._take(letter)
+                    letters = await self.mailbox.letters()
+                    if letters:
+                        # After a start not all events are open yet, and a letter would go to the wrong one.
+                        await self.desks.open_newest()
+                    for letter in letters:
+                        await self._tried(letter)
                     await self.mailbox.wait(self.seconds)
                 except MailboxGone as gone:
                     LOGGER.warning("mailbox: %s", gone.reason)
                     await asyncio.sleep(self.seconds)
-                except Refused as refused:
-                    # The letter stays, and is read again.
-                    LOGGER.warning("a letter was not taken: %s", refused.code)
-                    await asyncio.sleep(refused.retry_after or self.seconds)
+                except (Refused, Unavailable) as away:
+                    # The database is away: this letter and those after it stay, and are read again in their order.
+                    LOGGER.warning("letters wait: %s", away)
+                    await asyncio.sleep(self.seconds)
         finally:
             await self.mailbox.close()
+
+    async def _tried(self, letter: Letter) -> None:
+        """A letter that meets a bug stays as it is, and keeps none of the others waiting. Refuses `storage_unavailable`."""
+        try:
+            await self._take(letter)
+        except (MailboxGone, Unavailable):
+            raise
+        except Refused as refused:
+            if refused.code == "storage_unavailable":
+                raise
+            LOGGER.warning("a letter was not taken: %s", refused.code)
+        except Exception:
+            LOGGER.exception("a letter was not taken")
 
     async def _take(self, letter: Letter) -> None:
         if letter.bounced and await self._came_back(letter.bounced):

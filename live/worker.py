@@ -34,8 +34,10 @@ async def work(settings: Settings) -> None:
     settings = msgspec.structs.replace(settings, snapshot_rows=max(1, settings.snapshot_rows // 2))
     log = open_log(settings)
     try:
-        async with Desks(log, settings, open_bus(settings, log)) as desks, asyncio.TaskGroup() as tasks:
-            working = [tasks.create_task(job, name=name) for name, job in duties(settings, desks)]
+        desks = Desks(log, settings, open_bus(settings, log))
+        own = duties(settings, desks)
+        async with desks, asyncio.TaskGroup() as tasks:
+            working = [tasks.create_task(duty(), name=name) for name, duty in own.items()]
             print("Plenum works", flush=True)
             await stopped.wait()
             for task in working:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
@@ -61,13 +61,15 @@ class SmtpServer:
     """Command → when it has come."""
     open: list[SMTP] = field(default_factory=list)
     """Every connection that there has been."""
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    """Whoever waits for a message is told of each."""
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[SmtpServer]:
+    async def running(self) -> AsyncIterator[Self]:
         """It listens on this machine, under all its addresses."""
         context = None
         if self.certificate is not None:
@@ -115,6 +117,8 @@ class SmtpServer:
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Envelope) -> str:
         if "DATA" not in self.answers or self.answers["DATA"].startswith("2"):
             self.taken.append(envelope)
+            async with self.arrived:
+                self.arrived.notify_all()
         return await self._answer("DATA", server)
 
     async def handle_RSET(self, server: SMTP, session: Any, envelope: Envelope) -> str:
@@ -125,8 +129,8 @@ class SmtpServer:
         self.reached[command].set()
         if command in self.gates:
             await self.gates[command].wait()
-        if command in self.cut and isinstance(server.transport, asyncio.WriteTransport):
-            server.transport.abort()
+        if command in self.cut and server.transport is not None:
+            server.transport.abort()  # type: ignore[attr-defined]
         if command in self.once:
             return self.once.pop(command)
         return self.answers.get(f"{command} {address}", self.answers.get(command, "250 OK"))

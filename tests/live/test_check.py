@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import socket
 import sqlite3
@@ -26,6 +27,7 @@ from live.log import METADATA, Log
 from live.settings import Settings, variable
 from tests.flow.server import ROOT, Server
 from tests.live.engines import Postgres, RedisServer, free_port
+from tests.live.post_engines import Dovecot, SmtpServer
 from tests.live.release import leave_behind
 
 SECRET = "geh31m"
@@ -94,7 +96,9 @@ def test_what_is_well_is_called_ok(look: Check, log: Log, database: str, redis: 
     assert found.status == 0
     assert {level for level, about, _ in found.lines if about != "sending"} == {"OK"}
     abouts = {about for _, about, _ in found.lines}
-    assert abouts == {"settings", "address", "disk", "database", "schema", "durability", "writing", "redis", "files", "sending"}
+    assert abouts == {
+        "settings", "address", "disk", "database", "schema", "durability", "writing", "redis", "mail", "files", "sending"
+    }  # fmt: skip
 
 
 def test_looking_changes_nothing(look: Check, log: Log, database: str, new_database: Callable[[str], str]) -> None:
@@ -453,3 +457,71 @@ def looked_apart(words: list[str], *, mount: str = "", before: str = "") -> Chec
     done = subprocess.run(run, cwd="/", env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
     return read(done.returncode, done.stdout)
+
+
+# Mail.
+
+
+@pytest.fixture
+def post() -> Iterator[SmtpServer]:
+    """It runs in a thread of its own, as `plenum check` has none to spare."""
+    server, running, over = SmtpServer(login=("dialog", SECRET)), threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with server.running():
+            running.set()
+            await over.wait()
+
+    with asyncio.Runner() as runner:
+        thread = threading.Thread(target=runner.run, args=(serve(),))
+        loop = runner.get_loop()
+        thread.start()
+        assert running.wait(20)
+        yield server
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+@pytest.fixture
+def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
+    engine = Dovecot(tmp_path / "dovecot")
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+def test_without_mail_people_are_told_by_telephone(look: Check) -> None:
+    assert look().of("mail") == [("OK", "not used: people are told by telephone")]
+
+
+def test_mail_servers_that_let_us_in_are_called_ok_and_nothing_is_sent(look: Check, post: SmtpServer, dovecot: Dovecot) -> None:
+    smtp = post.url.replace("://", f"://dialog:{SECRET}@")
+    found = look(smtp_url=smtp, imap_url=dovecot.url, mail_from="Stadt <dialog@stadt.example>", public_url="http://localhost")
+    assert found.of("mail") == [
+        ("OK", f"smtp://***@127.0.0.1:{post.port} lets us in to send"),
+        ("OK", f"imap://***@127.0.0.1:{dovecot.port}/INBOX can be read, and keeps what is done"),
+    ]
+    assert found.status == 0
+    assert post.heard == [("AUTH", False)]
+    assert post.taken == []
+
+
+def test_what_messages_need_is_named(look: Check, post: SmtpServer) -> None:
+    smtp = post.url.replace("://", f"://dialog:{SECRET}@")
+    found = look(smtp_url=smtp)
+    found.finds("BROKEN", "mail", "PLENUM_MAIL_FROM is not set")
+    found.finds("BROKEN", "mail", "PLENUM_PUBLIC_URL is not set")
+    look(smtp_url=smtp, mail_from="dialog").finds("BROKEN", "mail", "PLENUM_MAIL_FROM is no address")
+
+
+def test_a_mail_server_that_does_not_let_us_in_is_broken(look: Check, post: SmtpServer, dovecot: Dovecot) -> None:
+    known: dict[str, object] = {"mail_from": "dialog@stadt.example", "public_url": "http://localhost"}
+    wrong = post.url.replace("://", f"://dialog:{SECRET}2@")
+    look(smtp_url=wrong, **known).finds("BROKEN", "mail", "login refused: 535", "Correct PLENUM_SMTP_URL")
+    look(smtp_url=f"smtp://127.0.0.1:{free_port()}", **known).finds("BROKEN", "mail", "no connection")
+    look(smtp_url=f"smtp://dialog:{SECRET}@mail.example/way", **known).finds("BROKEN", "mail", "expected smtp://")
+    look(imap_url=dovecot.url.replace("INBOX", "Nirgends")).finds("BROKEN", "mail", "folder refused", "PLENUM_IMAP_URL")
+    wrong = f"imap://dialog:{SECRET}@127.0.0.1:{dovecot.port}/INBOX"
+    look(imap_url=wrong).finds("BROKEN", "mail", "login refused")
+    look(imap_url=dovecot.url).finds("WARNING", "mail", "nobody gets an answer by mail")
+    look(imap_url=f"imap://dialog:{SECRET}@mail.example").finds("BROKEN", "mail", "not encrypted")

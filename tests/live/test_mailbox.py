@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from live import mailbox
 from live.mailbox import AT_ONCE, DONE, LETTER_BYTES, Mailbox, MailboxGone
@@ -284,6 +285,13 @@ async def test_a_connection_that_is_lost_between_two_questions_is_replaced(
         assert await box.letters() == []
         assert wire.heard(b"Logged in") == 2
         await box.close()
+
+
+def test_a_connection_that_is_lost_while_waiting_is_noticed_by_the_loop_of_the_web_processes(
+    running: Dovecot, people: People, at: Callable[[int], str]
+) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_a_connection_that_is_lost_while_waiting_is_noticed_at_once(running, people, at, True))
 
 
 async def test_a_connection_that_is_lost_within_a_letter_is_noticed_at_once(
