@@ -251,7 +251,8 @@ class Hub:
 
     def _concerns(self, key: str, channel: Channel) -> bool:
         names = documents.channels_of(self.desk.event, key)
-        return (f"me/{channel.person}" if channel.kind == "me" else channel.kind) in names
+        exact = {"me": f"me/{channel.person}", "room": channel.name}
+        return exact.get(channel.kind, channel.kind) in names
 
     def _fell_behind(self, link: Link, name: str, since: int | None = None) -> None:
         watcher = self.watchers.get(link)

@@ -237,7 +237,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
         yield from (f"room/{id}" for id in event.rounds.rooms)
-    elif which == "room":
+    elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         yield channel
 
 

@@ -50,6 +50,15 @@ def played() -> Evening:
     for subject in ("Saal", "Hallo", "Absage"):
         evening.send(SYSTEM, "mail.receive", **LETTER | {"subject": subject, "email": "g@example.org", "message": f"<{subject}@x>"})
     evening.send("anna", "registration.submit", place="conference", name="Ida Igel", email="ida@example.org")
+    rooms = [{"name": "Verkehr", "question": "Wie?", "topic": "city", "moderators": ["mona"]}, {"name": "Schule", "capacity": 2}]
+    evening.send("mona", "round.create", title="Erste Runde", policy="mixed", rooms=rooms)
+    for person in ("bilal", "cem", "dana"):
+        evening.send(person, "round.join")
+    evening.send("mona", "round.assign", round=1)
+    evening.send("mona", "round.open", round=1, minutes=20)
+    evening.send("anna", "room.enter", room="1-1")
+    evening.send("olga", "room.enter", room="1-1")
+    evening.send("anna", "room.ask_for_time", room="1-1")
     evening.send(SYSTEM, "event.configure", programme=PROGRAMME | FACTS | {"starts": "2020-10-08T18:00:00+02:00"})
     assert evening.now > NOW
     return evening
@@ -58,9 +67,11 @@ def played() -> Evening:
 def shown(audience: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key and data of every document of this kind that the audience sees."""
     evening = played()
-    for key in documents.keys(evening.event, audience, ""):
-        if key.partition("/")[0] == kind:
-            yield key, evening.seen(audience, key)
+    channels = [f"room/{id}" for id in evening.event.rounds.rooms] if audience == "room" else [audience]
+    for channel in channels:
+        for key in documents.keys(evening.event, channel, "anna"):
+            if key.partition("/")[0] == kind:
+                yield key, evening.seen(channel, key, "anna")
 
 
 def pages() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -92,6 +103,12 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
             listed |= {"places": places, "agreed": [], "filters": {}, "query": "", "kinds": letters.KINDS, "organiser": True}
             yield "registrations.html", texts | listed
             yield "registrations.html", texts | listed | {"refusal": refusal, "filters": {"q": '"x'}, "query": "q=%22x"}
+    common: dict[str, Any] = {"form": {}, "refusal": None, "now": evening.now, "channels": {"rooms": {}}, "command_id": "c1"}
+    for template, channel in (("rooms.html", "rooms"), ("room.html", "room/1-1")):
+        all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
+        arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1"}
+        yield template, common | arranged
+        yield template, common | arranged | {"refusal": refusal}
     items = [registrations.full(event, names, item) for item in event.registrations.items.values()]
     yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
     for kind in letters.KINDS:

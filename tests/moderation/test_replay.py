@@ -160,6 +160,10 @@ BUSY: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("olga",), STEPS),
     (("anna", "hilde", "olga"), tuple(name for name in ARGUMENTS if name.startswith("registration."))),
     (("anna", "bilal"), ("registration.submit",)),
+    (("mona",), ("round.create", "round.open", "round.open", "round.assign", "room.extend", "round.recall", "room.move")),
+    (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
+    ((SYSTEM,), ("room.away",)),
+    (PEOPLE, ("room.enter", "room.ask_for_time")),
     ((SYSTEM,), ("message.claim", "message.report", "mail.receive", "registration.lapse")),
     (("hilde", "olga"), ("registration.withdraw_consent", "registration.give_consent", "message.retry", "registration.postpone")),
     (("hilde", "olga"), ("message.told", "link.create", "link.redeem")),
@@ -263,7 +267,7 @@ def check_screens(evening: Evening) -> None:
             assert item.person == person or not item.text or item.text not in seen, (person, item)
 
 
-CROWDS = ("registrations", "door", "public", "stage", "output/main", "moderation")
+CROWDS = ("rooms", "room/1-1", "registrations", "door", "public", "stage", "output/main", "moderation")
 SCREENS = [*((channel, "") for channel in CROWDS), *(("me", person) for person in PEOPLE)]
 Shown = dict[tuple[str, str, str], Any]
 """(channel, person, key) → data."""
@@ -280,8 +284,8 @@ def check_rung(evening: Evening, before: Shown) -> None:
     now = screens(evening)
     for channel, person, key in before.keys() | now.keys():
         old, new = before.get((channel, person, key)), now.get((channel, person, key))
-        bell = f"me/{person}" if channel == "me" else documents.kind(channel)
-        name = f"{key}/{person}" if key in ("person", "supports") else key
+        bell = f"me/{person}" if channel == "me" else channel if channel.startswith("room/") else documents.kind(channel)
+        name = f"{key}/{person}" if key in ("person", "supports", "seat") else key
         number = key.replace("contribution", "support")
         if lasting(old) != lasting(new):
             assert (bell, name) in rung, f"{key} in {channel} has changed: {old} → {new}"
