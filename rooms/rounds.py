@@ -701,7 +701,7 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
         event.rounds.rooms[id] = Room(
             id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
         )
-    return ("rounds", *(f"room/{id}" for id in ids))
+    return ("rounds", *(f"room/{id}" for id in ids), *_seats(event, _everybody(event)))
 
 
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
@@ -742,8 +742,7 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
         for person, seat in room.seats.items():
             seat.away_since = now
             _hold(event, room, person, now)
-    people = (person for room in event.rounds.of(round) for person in room.seats)
-    return ("rounds", *(f"room/{id}" for id in round.rooms), *_seats(event, people))
+    return ("rounds", *(f"room/{id}" for id in round.rooms), *_seats(event, _everybody(event)))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
@@ -754,12 +753,10 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         room.closed = True
         for person in room.seats:
             _hold(event, room, person, None)
-    waiting: list[str] = []
     if not change.room:
         round.state = "closed"
-        waiting, round.waiting = round.waiting, []
-    people = [person for room in rooms for person in room.seats] + waiting
-    return ("rounds", *(f"room/{room.id}" for room in rooms), *_seats(event, people))
+        round.waiting.clear()
+    return ("rounds", *(f"room/{room.id}" for room in rooms), *_seats(event, _everybody(event)))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:
@@ -829,6 +826,17 @@ def browsers(event: Event, participant: str) -> list[str]:
     """The ids of the browsers of a participant."""
     kind, _, number = participant.partition("/")
     return list(event.registrations.items[int(number)].people) if kind == "registration" else [participant]
+
+
+def _everybody(event: Event) -> set[str]:
+    """Whom another round may concern: where somebody belongs is told of the current one."""
+    return {*event.rounds.people, *(person for room in event.rounds.rooms.values() for person in room.seats)}
+
+
+def rooms_with(event: Event, person: str) -> list[str]:
+    """The documents of the rooms that show this person's name."""
+    me = self_of(event, person)
+    return [f"room/{room.id}" for room in event.rounds.rooms.values() if me in room.seats or me in room.guests]
 
 
 def _seats(event: Event, participants: Iterable[str]) -> Iterator[str]:

@@ -163,6 +163,7 @@ BUSY: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("mona",), ("round.create", "round.open", "round.open", "round.assign", "room.extend", "round.recall", "room.move")),
     (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
     ((SYSTEM,), ("room.away",)),
+    (("mona",), ("round.open", "room.extend", "room.extend")),
     (PEOPLE, ("room.enter", "room.ask_for_time")),
     ((SYSTEM,), ("message.claim", "message.report", "mail.receive", "registration.lapse")),
     (("hilde", "olga"), ("registration.withdraw_consent", "registration.give_consent", "message.retry", "registration.postpone")),
