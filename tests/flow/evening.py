@@ -92,7 +92,9 @@ class Evening:
 
     async def browser(self, cookie: str | None = None, **headers: str) -> httpx.AsyncClient:
         """Somebody's browser without JavaScript: it keeps cookies and does not follow redirects by itself."""
-        client = httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=ANSWERED_WITHIN)
+        # A connection of its own for each request: the server closes one that has been idle for some seconds, at any moment.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        client = httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=ANSWERED_WITHIN, limits=limits)
         if cookie is not None:
             client.cookies.set(COOKIE, cookie)
         return await self._leaving.enter_async_context(client)
