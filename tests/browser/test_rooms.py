@@ -1,0 +1,126 @@
+"""Small groups as people see them: where they belong, who is in the room, how much time is left, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.cast import LAPTOP, PHONE, Cast, Moderator, Participant, Size
+from tests.browser.test_access import LOOKS, violations
+from tests.flow.evening import Evening
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def prepares(cast: Cast, size: Size = LAPTOP, policy: str = "we assign people") -> Moderator:
+    """A moderator who has prepared a round of two small groups."""
+    moderator = await cast.console("moderator", size)
+    await moderator.opens("/rooms")
+    await moderator.page.get_by_text("Prepare a round").click()
+    await moderator.page.get_by_label("Title").fill("First round")
+    await moderator.page.get_by_label("Who goes where?").select_option(policy)
+    await moderator.page.get_by_label("Small groups, one on each line").fill("Mobility: How do we get to work?\nSchools")
+    await moderator.page.get_by_role("button", name="Prepare", exact=True).click()
+    await expect(moderator.page.locator("#groups > li")).to_have_count(2)
+    await moderator.linked()
+    return moderator
+
+
+async def takes_part(cast: Cast) -> Participant:
+    """Somebody at home who wants to be in a small group."""
+    person = await cast.home()
+    await person.page.get_by_role("button", name="I want to take part in a small group").click()
+    await expect(person.page.get_by_text("You take part in the small groups.")).to_be_visible()
+    await expect(person.page.get_by_role("button", name="I want to take part in a small group")).to_be_hidden()
+    return person
+
+
+async def goes_in(person: Participant) -> None:
+    """Follows the call."""
+    await person.page.locator("#seat").get_by_role("button", name="Go in").click()
+    await expect(person.page.get_by_role("heading", name="Who is here")).to_be_visible()
+    await person.linked()
+
+
+async def test_a_round_from_the_call_to_the_way_back(cast: Cast, evening: Evening) -> None:
+    moderator = await prepares(cast)
+    people = [await takes_part(cast) for _ in range(2)]
+    await moderator.page.get_by_role("button", name="Assign everybody who takes part").click()
+    await expect(people[0].page.get_by_text("It begins soon; this page tells you.")).to_be_visible()
+    await moderator.page.get_by_role("button", name="Begin").click()
+    for person in people:
+        await expect(person.page.get_by_text("Your small group has begun:")).to_be_visible()
+        await goes_in(person)
+    here = people[0].page.locator(".inside__people > li")
+    await expect(here).to_have_count(1)  # balanced: each has one
+    await expect(people[0].page.locator("[data-left]")).to_contain_text(":")
+
+    await people[0].page.get_by_role("button", name="We need more time").click()
+    asks = moderator.page.locator("#groups > li", has_text="Asked for more time: 1")
+    await expect(asks).to_have_count(1)
+    before = await people[0].page.locator("time").first.get_attribute("datetime")
+    await asks.get_by_role("button", name="5 minutes more").click()
+    await expect(people[0].page.locator("time").first).not_to_have_attribute("datetime", str(before))
+
+    await moderator.page.get_by_role("button", name="Call all back in a minute").click()
+    for person in people:
+        await expect(person.page.get_by_text("All are called back to the plenary at")).to_be_visible()
+    for close in ("Mobility", "Schools"):
+        await moderator.page.get_by_role("button", name=f"Close ({close})").click()
+    for person in people:
+        await expect(person.page.get_by_text("This small group is over.")).to_be_visible()
+    await people[0].page.get_by_role("link", name="To the plenary").click()
+    await expect(people[0].page).to_have_url(f"{evening.server.url}{evening.page}")
+
+
+async def test_who_may_choose_sees_the_seats_and_a_visitor_is_announced(cast: Cast, evening: Evening) -> None:
+    moderator = await prepares(cast, policy="people choose")
+    await moderator.page.get_by_role("button", name="Begin").click()
+    home = await cast.home()
+    await home.page.get_by_role("button", name="Go in (Mobility)").click()
+    await expect(home.page.get_by_role("heading", name="Mobility")).to_be_visible()
+    await expect(home.page.get_by_text("How do we get to work?")).to_be_visible()
+    await home.linked()
+    organiser = await evening.staff("organiser")
+    await organiser.do("room.enter", room="1-1")
+    await expect(home.page.get_by_text("visits")).to_be_visible()
+    await organiser.do("room.leave", room="1-1")
+    await expect(home.page.get_by_text("visits")).to_have_count(0)
+    await home.page.get_by_role("button", name="Leave this small group").click()
+    await expect(home.page.get_by_role("button", name="Go in (Schools)")).to_be_visible()
+
+
+async def test_the_time_left_is_told_once_and_calmly(cast: Cast, evening: Evening) -> None:
+    moderator = await prepares(cast, policy="people choose")
+    await moderator.page.get_by_label("Minutes").fill("6")
+    await moderator.page.get_by_role("button", name="Begin").click()
+    home = await cast.home()
+    await home.page.clock.install()
+    home.in_trouble = True  # minutes that pass at once look like a dead line
+    await home.opens()
+    await home.page.get_by_role("button", name="Go in (Mobility)").click()
+    await expect(home.page.get_by_role("heading", name="Mobility")).to_be_visible()
+    say = home.page.locator("#say")
+    await home.page.clock.run_for(62_000)
+    await expect(say).to_have_text("Five minutes are left.")
+    await home.page.clock.run_for(182_000)
+    await expect(say).to_have_text("Two minutes are left.")
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+async def test_axe_finds_nothing_in_the_small_groups(cast: Cast, evening: Evening, size: Size, look: dict[str, Any]) -> None:
+    moderator = await prepares(cast, size, policy="people choose")
+    found = await violations(moderator.page)
+    home = await cast.home(size, **look)
+    found += await violations(home.page)
+    await moderator.page.get_by_role("button", name="Begin").click()
+    await home.page.get_by_role("button", name="Go in (Mobility)").click()
+    await expect(home.page.get_by_role("heading", name="Mobility")).to_be_visible()
+    found += await violations(home.page) + await violations(moderator.page)
+    for person in (home, moderator):
+        overflow = await person.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0
+    assert found == []
