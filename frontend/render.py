@@ -33,8 +33,9 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("rounds", "room"),
-    "room": ("room",),
+    "rooms": ("rounds", "room", "result"),
+    "room": ("room", "card", "summary"),
+    "board": ("result",),
     "registrations": ("registrations", "registration", "mail"),
     "door": ("registrations", "registration"),
 }
@@ -67,6 +68,10 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
         return "groups", _turn(number)
     if kind == "room":
         return "room", 0
+    if kind == "card":
+        return "cards", int(number)
+    if kind == "result":
+        return "board", _turn(number)
     if kind == "registration" and channel == "door":
         return "guests", alphabet.position(data["name"])
     if kind == "registration":

@@ -13,12 +13,12 @@ from frontend.asked import Asked, Page, status, told
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
 from rooms.command import Refused
-from rooms.rounds import may_watch
+from rooms.rounds import may_watch, self_of, tag
 
 
 def routes(page: Page) -> list[Route]:
     """The routes of these pages."""
-    return [page("/e/{slug}/rooms", rooms), page("/e/{slug}/room/{room}", room)]
+    return [page("/e/{slug}/rooms", rooms), page("/e/{slug}/room/{room}", room), page("/e/{slug}/board", board)]
 
 
 async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any] | None = None) -> Response:
@@ -36,10 +36,23 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             200 if refused is None else status(refused),
             documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
             room=id,
+            me=tag(asked.evening.event, self_of(asked.evening.event, asked.person)),
+            open=not asked.evening.event.rounds.rooms[id].closed,
+            command_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
             channels=asked.channels(channel),
         )
+
+    return await asked.evening.read(look)
+
+
+async def board(asked: Asked) -> Response:
+    """What the small groups have confirmed, for everybody."""
+
+    def look() -> Response:
+        shown = render.arrange(asked.documents("board"), asked.lang, asked.evening.slug)
+        return asked.page("board.html", documents=shown, channels=asked.channels("board"))
 
     return await asked.evening.read(look)
 

@@ -159,6 +159,14 @@ REFUSALS = {
     "not_your_room": N_(
         "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
     ), "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
+    "card_too_short": N_("This card is empty. Please write at least {min} characters."),
+    "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),
+    "too_many_cards": N_("There are {most} cards in this small group already. Please put some of them together first."),
+    "wrong_cards": N_("These cards cannot be put together. Please choose cards of one small group."),
+    "group_too_long": N_("This name is too long. Please use at most {max} characters."),
+    "summary_too_long": N_("This part of the summary is too long. Please shorten it to {max} characters."),
+    "summary_missing": N_("There is no summary yet. Please write at least one of its parts."),
     "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),

@@ -36,8 +36,8 @@ WORKING_SECONDS = 15.0
 _JSON = msgspec.json.Encoder()
 _PACK = msgspec.msgpack.Encoder()
 _WORK = msgspec.msgpack.Decoder(tuple[str, str, int, bool])
-_FIRST = {"output": 0, "stage": 1, "hall": 2, "moderation": 3, "rooms": 3, "room": 4, "door": 5, "registrations": 6, "me": 7,
-"public": 8}
+_ORDER = ("output", "stage", "hall", "moderation", "rooms", "room", "board", "door", "registrations", "me", "public")
+_FIRST = {kind: turn for turn, kind in enumerate(_ORDER)}
 """The order of a flush: what is on air and those who work before the crowd."""
 _COUNTED = ("public", "stage", "moderation")
 """The channels that show how many are in the hall and at home."""

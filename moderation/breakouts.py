@@ -6,7 +6,8 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
-from rooms.rounds import Room, Round, Seat, browsers, end_of, self_of
+from rooms.results import Summary
+from rooms.rounds import Room, Round, Seat, browsers, end_of, self_of, tag
 
 
 class RoomLineData(TypedDict):
@@ -84,6 +85,55 @@ class RoomData(TypedDict):
     asked: int
 
 
+class CardData(TypedDict):
+    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`."""
+
+    number: int
+    room: str
+    text: str
+    name: str
+    author: str
+    group: str
+    proposed: bool
+    support: int
+    supporters: list[str]
+
+
+class SummaryData(TypedDict):
+    """`summary/<room>` for those who write it."""
+
+    room: str
+    discussed: str
+    proposed: str
+    open: str
+    state: str
+    closed: bool
+    cards: int
+
+
+class ProposalData(TypedDict):
+    """A card that a room proposes."""
+
+    number: int
+    text: str
+    support: int
+
+
+class ResultData(TypedDict):
+    """`result/<room>`: what a room brings to the plenary, and where it comes from."""
+
+    room: str
+    round_title: str
+    name: str
+    question: str
+    discussed: str
+    proposed: str
+    open: str
+    people: int
+    confirmed_at: str
+    cards: list[ProposalData]
+
+
 def rounds(event: Event, lang: str) -> RoundsData:
     """What everybody may know: the rooms and their seats, not who is in them."""
     found = current(event)
@@ -133,6 +183,59 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
     }
 
 
+def card(event: Event, names: Names, number: int) -> CardData | None:
+    """A card, unless it was taken back."""
+    one = event.results.cards[number]
+    if one.withdrawn:
+        return None
+    return {
+        "number": one.number,
+        "room": one.room,
+        "text": one.text,
+        "name": _name(event, names, one.person),
+        "author": tag(event, one.person),
+        "group": one.group,
+        "proposed": one.proposed,
+        "support": len(one.supporters),
+        "supporters": sorted(tag(event, person) for person in one.supporters),
+    }
+
+
+def summary(event: Event, id: str) -> SummaryData:
+    """What has been written, or nothing yet."""
+    one = event.results.summaries.get(id) or Summary(id)
+    return {
+        "room": id,
+        "discussed": one.discussed,
+        "proposed": one.proposed,
+        "open": one.open,
+        "state": one.state if id in event.results.summaries else "",
+        "closed": event.rounds.rooms[id].closed,
+        "cards": sum(one.proposed for one in event.results.live(id)),
+    }
+
+
+def result(event: Event, id: str) -> ResultData | None:
+    """What is on the board, if somebody has confirmed it."""
+    one = event.results.summaries.get(id)
+    if one is None or one.state != "confirmed":
+        return None
+    room = event.rounds.rooms[id]
+    proposals = sorted((card for card in event.results.live(id) if card.proposed), key=lambda card: -len(card.supporters))
+    return {
+        "room": id,
+        "round_title": event.rounds.items[room.round].title,
+        "name": room.name,
+        "question": room.question,
+        "discussed": one.discussed,
+        "proposed": one.proposed,
+        "open": one.open,
+        "people": one.people,
+        "confirmed_at": iso(one.confirmed_at) if one.confirmed_at is not None else "",
+        "cards": [{"number": card.number, "text": card.text, "support": len(card.supporters)} for card in proposals],
+    }
+
+
 def current(event: Event) -> Round | None:
     """The round that is open, else the next that is prepared, else the last one."""
     rounds = list(event.rounds.items.values())
@@ -174,7 +277,7 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
 
 def _person(event: Event, names: Names, turn: int, person: str, held: Seat) -> PersonInRoomData:
     away = iso(held.away_since) if held.away_since is not None else ""
-    return {"id": person, "name": _name(event, names, person), "number": turn, "role": held.role, "away_since": away}
+    return {"id": tag(event, person), "name": _name(event, names, person), "number": turn, "role": held.role, "away_since": away}
 
 
 def _name(event: Event, names: Names, person: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
-from rooms import contributions, inbox, joining, messages, programme, registration, retention, rounds, support
+from rooms import contributions, inbox, joining, messages, programme, registration, results, retention, rounds, support
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -26,6 +26,7 @@ COMMANDS: Commands = {
     **inbox.COMMANDS,
     **retention.COMMANDS,
     **rounds.COMMANDS,
+    **results.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -41,6 +42,7 @@ _APPLY: Changes = {
     **inbox.CHANGES,
     **retention.CHANGES,
     **rounds.CHANGES,
+    **results.CHANGES,
     **roles.CHANGES,
 }
 
@@ -88,6 +90,14 @@ AnyChange = (
     | rounds.Waits
     | rounds.Asked
     | rounds.WentAway
+    | results.Submitted
+    | results.Edited
+    | results.Withdrawn
+    | results.Grouped
+    | results.Supported
+    | results.Proposed
+    | results.Drafted
+    | results.Stated
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -120,7 +130,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten):
+    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten, results.forgotten):
         change = forget(change)
     return change
 

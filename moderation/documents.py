@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
-from moderation.breakouts import RoomData, RoundsData, SeatData
+from moderation.breakouts import CardData, ResultData, RoomData, RoundsData, SeatData, SummaryData
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
 from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
+from rooms.results import confirmed_rooms
 
 
 class Place(TypedDict):
@@ -160,6 +161,9 @@ Data = (
     | RoundsData
     | SeatData
     | RoomData
+    | CardData
+    | SummaryData
+    | ResultData
 )
 SHAPES: dict[str, Any] = {
     "event": EventData,
@@ -180,6 +184,9 @@ SHAPES: dict[str, Any] = {
     "rounds": RoundsData,
     "seat": SeatData,
     "room": RoomData,
+    "card": CardData,
+    "summary": SummaryData,
+    "result": ResultData,
 }
 """Kind of document → the shape of its data."""
 
@@ -198,6 +205,10 @@ def channels_of(event: Event, key: str) -> list[str]:
         return [f"me/{rest}"]
     if name == "room":
         return ["rooms", key]
+    if name == "card":
+        return [f"room/{event.results.cards[int(rest)].room}"]
+    if name == "summary":
+        return [f"room/{rest}"]
     return _CHANNELS.get(name, [])
 
 
@@ -213,6 +224,7 @@ _CHANNELS = {
     "registrations": ["registrations", "door"],
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
+    "result": ["board", "rooms"],
 }
 
 
@@ -237,8 +249,12 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
         yield from (f"room/{id}" for id in event.rounds.rooms)
+        yield from (f"result/{id}" for id in confirmed_rooms(event))
+    elif which == "board":
+        yield from (f"result/{id}" for id in confirmed_rooms(event))
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
-        yield channel
+        id = channel.partition("/")[2]
+        yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
 
 
 _ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
@@ -254,6 +270,7 @@ _FIXED = {
     "registrations": ("registrations",),
     "rooms": (),
     "room": (),
+    "board": (),
 }
 
 
@@ -272,6 +289,12 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return _of_person(event, names, which, name, int(rest))
     if name == "room":
         return breakouts.room(event, names, rest, lang)
+    if name == "card":
+        return breakouts.card(event, names, int(rest))
+    if name == "summary":
+        return breakouts.summary(event, rest)
+    if name == "result":
+        return breakouts.result(event, rest)
     if name == "rounds":
         return breakouts.rounds(event, lang)
     if name == "seat":
@@ -302,6 +325,10 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.registrations.items[int(rest)].erased
     if name == "mail":
         return not event.inbox.items[int(rest)].erased
+    if name == "card":
+        return not event.results.cards[int(rest)].withdrawn
+    if name == "result":
+        return breakouts.result(event, rest) is not None
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)

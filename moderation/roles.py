@@ -68,6 +68,15 @@ MAY_SEND = {
     "room.move": MODERATOR,
     "room.extend": EVERYBODY,
     "room.ask_for_time": EVERYBODY,
+    "card.submit": EVERYBODY,
+    "card.edit": EVERYBODY,
+    "card.withdraw": EVERYBODY,
+    "card.group": EVERYBODY,
+    "card.support": EVERYBODY,
+    "card.propose": EVERYBODY,
+    "summary.draft": EVERYBODY,
+    "summary.submit": EVERYBODY,
+    "summary.confirm": EVERYBODY,
     "room.away": (SYSTEM,),
     "room.release": (SYSTEM,),
     "link.create": ORGANISER,
@@ -87,6 +96,7 @@ MAY_WATCH = {
     "registrations": DOOR,
     "rooms": MODERATOR,
     "room": EVERYBODY,
+    "board": EVERYBODY,
 }
 """Kind of channel → roles. A room is for those in it, and for moderators. An output is also opened by its own token, and by
 nobody's cookie alone."""
@@ -208,7 +218,7 @@ def check_command(event: Event, who: Actor, name: str) -> None:
 
 def check_channel(event: Event, who: Actor, channel: str, token: str | None) -> None:
     """Refuses `unknown_channel` and `forbidden`. Channels: `public`, `stage`, `me`, `hall`, `moderation`, `output/<name>`,
-    `door`, `registrations`, `rooms`, `room/<id>`."""
+    `door`, `registrations`, `rooms`, `room/<id>`, `board`."""
     kind, slash, name = channel.partition("/")
     allowed = MAY_WATCH.get(kind)
     if allowed is None or (not name if kind in ("output", "room") else slash):

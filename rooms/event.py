@@ -10,6 +10,7 @@ from rooms.joining import Attendance
 from rooms.messages import Messages
 from rooms.programme import Phase, Programme
 from rooms.registration import Registrations
+from rooms.results import Results
 from rooms.rounds import Rounds
 from rooms.support import Supports
 
@@ -31,3 +32,4 @@ class Event(msgspec.Struct):
     messages: Messages = msgspec.field(default_factory=Messages)
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     rounds: Rounds = msgspec.field(default_factory=Rounds)
+    results: Results = msgspec.field(default_factory=Results)

@@ -9,7 +9,7 @@ import msgspec
 from rooms import text
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.entrance import admits
-from rooms.rounds import rooms_with
+from rooms.results import signed
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -88,7 +88,7 @@ def renamed(event: Event, change: Renamed, now: int, by: str) -> tuple[str, ...]
     if kind in ("registration", "mail"):
         return (f"{kind}/{rest.partition('/')[0]}",)
     if kind != "contribution":
-        return (f"person/{change.person}", *rooms_with(event, change.person))
+        return (f"person/{change.person}", *signed(event, change.person))
     on_air = f"contribution/{event.contributions.on_air}"
     return (change.person, "on_air") if change.person == on_air else (change.person,)
 

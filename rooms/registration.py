@@ -20,7 +20,7 @@ from rooms.entrance import keyed
 from rooms.joining import Renamed
 from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, Place, PlaceName, Purpose, check_fits, folded, place_of
 from rooms.programme import moment, ms
-from rooms.rounds import rooms_with
+from rooms.results import signed
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -863,7 +863,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     """The registration speaks for this person."""
     item = event.registrations.items[change.number]
     _belongs(event, item, change.person)
-    return (f"seat/{change.person}", *rooms_with(event, change.person), *_shown(event, item))
+    return (f"seat/{change.person}", *signed(event, change.person), *_shown(event, item))
 
 
 def asked_again(event: Event, change: AskedAgain, now: int, by: str) -> tuple[str, ...]:

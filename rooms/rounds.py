@@ -9,6 +9,7 @@ rooms end by timers, whoever has lost their network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from rooms import text
 from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.entrance import keyed
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -139,7 +141,7 @@ class Rounds(msgspec.Struct):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A room to be prepared. People are named as they take part: `registration/<n>` or a person's id."""
+    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id."""
 
     name: str
     topic: str = ""
@@ -357,6 +359,17 @@ def self_of(event: Event, person: str) -> str:
     return f"registration/{live[0].number}" if len(live) == 1 and live[0].party == 1 else person
 
 
+def tag(event: Event, participant: str) -> str:
+    """How a participant is called where others see it: nobody learns the id of a browser."""
+    return keyed(event.secret, f"participant/{participant}", 8)
+
+
+def tagged(event: Event, given: str) -> str:
+    """The participant with this tag, or whoever is named by a registration or a person's id."""
+    known = _everybody(event) | {person for round in event.rounds.items.values() for person in round.waiting}
+    return next((one for one in known if tag(event, one) == given), given)
+
+
 def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
     """Refuses `rooms_missing`, `too_many_rooms`, `name_*`, `question_*`, `unknown_topic`."""
     if not command.rooms:
@@ -369,7 +382,10 @@ def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
         if plan.topic and event.programme.topic(plan.topic) is None:
             raise Refused("unknown_topic", field="rooms")
         name = text.within(plan.name, "name", 1, MAX_TITLE, lines=False)
-        plans.append(msgspec.structs.replace(plan, name=name, question=text.within(plan.question, "question", 0, MAX_QUESTION)))
+        question = text.within(plan.question, "question", 0, MAX_QUESTION)
+        moderators = tuple(tagged(event, one) for one in plan.moderators)
+        note_taker = tagged(event, plan.note_taker) if plan.note_taker else ""
+        plans.append(msgspec.structs.replace(plan, name=name, question=question, moderators=moderators, note_taker=note_taker))
     number = len(event.rounds.items) + 1
     change = Created(number, title, command.policy, command.come_and_go, command.grace, command.hold, tuple(plans))
     return Outcome([change], {"round": number, "rooms": [_id(number, turn) for turn in range(1, len(plans) + 1)]})
@@ -406,21 +422,24 @@ def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outc
     round = event.rounds.get(command.round)
     if round.state == "closed":
         raise Refused("round_closed", field="round")
-    for room in command.by_hand.values():
+    by_hand = {tagged(event, one): room for one, room in command.by_hand.items()}
+    for room in by_hand.values():
         if room not in round.rooms:
             raise Refused("unknown_room", field="by_hand")
-    people = list(dict.fromkeys(command.people or event.rounds.people))
+    people = list(dict.fromkeys(map(partial(tagged, event), command.people) if command.people else event.rounds.people))
     leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
     wishes = [
-        _wish(event, person, round, event.rounds.people.get(person, Participant()), command.by_hand.get(person, ""))
-        for person in dict.fromkeys((*people, *leaders, *command.by_hand))
+        _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
+        for person in dict.fromkeys((*people, *leaders, *by_hand))
     ]
     made = assign(wishes, _slots(event, round, but={wish.person for wish in wishes}), command.conditions, command.seed)
-    _check_by_hand(command.by_hand, made)
+    _check_by_hand(by_hand, made)
     result = {
-        "seats": made.seats,
-        "waiting": list(made.waiting),
-        "unmet": [msgspec.structs.asdict(one) for one in made.unmet],
+        "seats": {tag(event, person): room for person, room in made.seats.items()},
+        "waiting": [tag(event, person) for person in made.waiting],
+        "unmet": [
+            msgspec.structs.asdict(one) | {"person": tag(event, one.person) if one.person else ""} for one in made.unmet
+        ],
         "sizes": {room: sum(one == room for one in made.seats.values()) for room in round.rooms},
         "seed": command.seed,
     }
@@ -515,15 +534,16 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     round = event.rounds.items[room.round]
     if round.state == "closed" or room.closed:
         raise Refused("round_closed", field="to")
-    mine = event.rounds.room_of(round, command.person)
-    if mine is None and command.person not in round.waiting and command.person not in event.rounds.people:
+    person = tagged(event, command.person)
+    mine = event.rounds.room_of(round, person)
+    if mine is None and person not in round.waiting and person not in event.rounds.people:
         raise Refused("unknown_person", field="person")
     outcome = Outcome([], {"room": room.id})
     if mine is room:
         return outcome
     if room.free < 1:
         raise Refused("room_full", field="to", room=_emptiest(event, round))
-    outcome.changes.append(Assigned(round.number, round.seed, {command.person: room.id}, ()))
+    outcome.changes.append(Assigned(round.number, round.seed, {person: room.id}, ()))
     if mine is not None:
         _fill(event, outcome, round, mine)
     return outcome
@@ -701,7 +721,8 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
         event.rounds.rooms[id] = Room(
             id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
         )
-    return ("rounds", *(f"room/{id}" for id in ids), *_seats(event, _everybody(event)))
+    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "summary")]
+    return ("rounds", *shown, *_seats(event, _everybody(event)))
 
 
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
@@ -756,7 +777,8 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
     if not change.room:
         round.state = "closed"
         round.waiting.clear()
-    return ("rounds", *(f"room/{room.id}" for room in rooms), *_seats(event, _everybody(event)))
+    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "summary")]
+    return ("rounds", *shown, *_seats(event, _everybody(event)))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:

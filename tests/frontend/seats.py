@@ -59,6 +59,13 @@ def played() -> Evening:
     evening.send("anna", "room.enter", room="1-1")
     evening.send("olga", "room.enter", room="1-1")
     evening.send("anna", "room.ask_for_time", room="1-1")
+    for card in ("Mehr Bänke am Ring", "<b>Weniger</b> Autos"):
+        evening.send("anna", "card.submit", room="1-1", text=card)
+    evening.send("anna", "card.group", cards=[1], name="Bänke")
+    evening.send("mona", "card.propose", card=1)
+    evening.send("anna", "card.support", card=1)
+    evening.send("anna", "summary.draft", room="1-1", open="Wer bezahlt es?")
+    evening.send("mona", "summary.confirm", room="1-1")
     evening.send(SYSTEM, "event.configure", programme=PROGRAMME | FACTS | {"starts": "2020-10-08T18:00:00+02:00"})
     assert evening.now > NOW
     return evening
@@ -106,9 +113,10 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     common: dict[str, Any] = {"form": {}, "refusal": None, "now": evening.now, "channels": {"rooms": {}}, "command_id": "c1"}
     for template, channel in (("rooms.html", "rooms"), ("room.html", "room/1-1")):
         all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
-        arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1"}
+        arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
         yield template, common | arranged
         yield template, common | arranged | {"refusal": refusal}
+    yield "board.html", {"documents": {}, "channels": {"board": {}}}
     items = [registrations.full(event, names, item) for item in event.registrations.items.values()]
     yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
     for kind in letters.KINDS:

@@ -268,6 +268,19 @@ def _inside(evening: Evening, person: str, *, leads: bool = False) -> dict[str, 
     return given
 
 
+def _pinned(evening: Evening, person: str) -> dict[str, Any]:
+    """Staff are only guests unless they lead the room."""
+    _inside(evening, person, leads=person in STAFF)
+    evening.send(person, "card.submit", room="1-1", text="Mehr Bänke")
+    return {"card": 1}
+
+
+def _summed(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person, leads=person in STAFF)
+    evening.send(person, "summary.draft", room="1-1", proposed="Mehr Bänke")
+    return {"room": "1-1"}
+
+
 def _held(evening: Evening, person: str) -> dict[str, Any]:
     _inside(evening, "anna")
     evening.send(SYSTEM, "room.away", room="1-1", person="anna", away=True)
@@ -325,6 +338,16 @@ EXAMPLES: dict[str, Example] = {
     "room.move": lambda evening, person: _inside(evening, "anna") and {"person": "anna", "to": "1-2"},
     "room.extend": lambda evening, person: _inside(evening, person, leads=True) and {"room": "1-1", "minutes": 5},
     "room.ask_for_time": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "card.submit": lambda evening, person: _inside(evening, person) and {"room": "1-1", "text": "Mehr Bänke"},
+    "card.edit": lambda evening, person: _pinned(evening, person) | {"text": "Mehr Bänke am Ring"},
+    "card.withdraw": lambda evening, person: _pinned(evening, person),
+    "card.group": lambda evening, person: _pinned(evening, person) and {"cards": [1], "name": "Bänke"},
+    "card.support": lambda evening, person: _pinned(evening, person),
+    "card.propose": lambda evening, person: _pinned(evening, person),
+    "summary.draft": lambda evening, person: _inside(evening, person, leads=person in STAFF)
+    and {"room": "1-1", "proposed": "Mehr Bänke"},
+    "summary.submit": lambda evening, person: _summed(evening, person),
+    "summary.confirm": lambda evening, person: _summed(evening, person),
     "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
     "room.release": _held,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},

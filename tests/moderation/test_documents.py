@@ -16,7 +16,7 @@ from rooms.entrance import code_at
 from tests.moderation.evening import LETTER, PROGRAMME, ROUND, SECRET, STATES, Evening
 
 SHOWN = ("approved", "shortlisted", "on_air", "answered")
-CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door", "rooms", "room/1-1")
+CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door", "rooms", "room/1-1", "board")
 
 
 @pytest.fixture
@@ -33,6 +33,11 @@ def evening() -> Evening:
     evening.send(SYSTEM, "mail.receive", **LETTER)
     evening.send("mona", "round.create", **ROUND)
     evening.send("anna", "round.join")
+    evening.send("mona", "round.open", round=1)
+    evening.send("anna", "room.enter", room="1-1")
+    evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke am Ring")
+    evening.send("anna", "summary.draft", room="1-1")
+    evening.send("mona", "summary.confirm", room="1-1")
     return evening
 
 
@@ -44,8 +49,9 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2"}),
-        ("room/1-1", {"room/1-1"}),
+        ("rooms", {"rounds", "room/1-1", "room/1-2", "result/1-1"}),
+        ("room/1-1", {"room/1-1", "summary/1-1", "card/1"}),
+        ("board", {"result/1-1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),
         ("door", {"registrations", "registration/1"}),

@@ -139,6 +139,15 @@ ARGUMENTS: dict[str, Draw] = {
     "room.move": fields({"person": one(*PEOPLE), "to": one("1-1", "1-2", "2-1")}),
     "room.extend": fields({"minutes": one(1, 5)}, room=one("1-1", "1-2"), round=ROUND),
     "room.ask_for_time": ROOM,
+    "card.submit": fields({"room": one("1-1", "1-2"), "text": one("Mehr Bänke", "x", "x" * 301)}),
+    "card.edit": fields({"card": NUMBER, "text": one("Mehr Bänke", "Weniger Bänke")}),
+    "card.withdraw": fields({"card": NUMBER}),
+    "card.group": fields({"cards": one([1], [1, 2], [])}, name=one("Bänke", "")),
+    "card.support": fields({"card": NUMBER}, on=YES),
+    "card.propose": fields({"card": NUMBER}, on=YES),
+    "summary.draft": fields({"room": one("1-1", "1-2")}, proposed=one("Bänke", ""), open=one("Wo?")),
+    "summary.submit": fields({"room": one("1-1", "1-2")}),
+    "summary.confirm": fields({"room": one("1-1", "1-2")}, on=YES),
     "room.away": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away": YES}),
     "room.release": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away_since": one(NOW)}),
     "event.retain": fields({"early": one(False, False, True)}),
@@ -152,29 +161,40 @@ ARGUMENTS: dict[str, Draw] = {
 """Every command is named here: a new one without its arguments fails the first test."""
 
 STEPS = (*TRANSITIONS, "contribution.restore")
-BUSY: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
-    ((*PEOPLE, *STAFF, SYSTEM), tuple(ARGUMENTS)),
-    ((SYSTEM, "olga"), tuple(ARGUMENTS)),
-    (PEOPLE, ("contribution.submit", "contribution.edit", "contribution.withdraw", "support.give", "support.withdraw")),
-    (("mona", "olga", "oskar"), ("contribution.edit", *STEPS)),
-    (("olga",), STEPS),
-    (("anna", "hilde", "olga"), tuple(name for name in ARGUMENTS if name.startswith("registration."))),
-    (("anna", "bilal"), ("registration.submit",)),
-    (("mona",), ("round.create", "round.open", "round.open", "round.assign", "room.extend", "round.recall", "room.move")),
-    (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
-    ((SYSTEM,), ("room.away",)),
-    (("mona",), ("round.open", "room.extend", "room.extend")),
-    (PEOPLE, ("room.enter", "room.ask_for_time")),
-    ((SYSTEM,), ("message.claim", "message.report", "mail.receive", "registration.lapse")),
-    (("hilde", "olga"), ("registration.withdraw_consent", "registration.give_consent", "message.retry", "registration.postpone")),
-    (("hilde", "olga"), ("message.told", "link.create", "link.redeem")),
-]
-"""Who sends what: anybody anything, and more of what makes an evening."""
+Busy = list[tuple[tuple[str, ...], tuple[str, ...]]]
+EVERYTHING: Busy = [((*PEOPLE, *STAFF, SYSTEM), tuple(ARGUMENTS)), ((SYSTEM, "olga"), tuple(ARGUMENTS))]
+GROUPS = tuple(name for name in ARGUMENTS if name.startswith(("round.", "room.", "card.", "summary.")))
+SEATS = tuple(name for name in ARGUMENTS if name.startswith(("registration.", "message.", "mail.")))
+BUSY: dict[str, Busy] = {
+    "what is said": [
+        (PEOPLE, ("contribution.submit", "contribution.edit", "contribution.withdraw", "support.give", "support.withdraw")),
+        (("mona", "olga", "oskar"), ("contribution.edit", *STEPS)),
+        (("olga",), STEPS),
+        (("hilde", "olga"), ("link.create", "link.redeem")),
+        (PEOPLE, ("person.join", "link.redeem")),
+    ],
+    "seats": [
+        (("anna", "hilde", "olga"), tuple(name for name in SEATS if name.startswith("registration."))),
+        (("anna", "bilal"), ("registration.submit",)),
+        ((SYSTEM,), ("message.claim", "message.report", "mail.receive", "registration.lapse", "event.configure")),
+        (("hilde", "olga"), ("registration.withdraw_consent", "registration.give_consent", "message.retry", "message.told")),
+        (("hilde", "olga"), ("registration.postpone", "mail.settle")),
+    ],
+    "small groups": [
+        (("mona",), ("round.create", "round.open", "round.assign", "round.close", "round.recall", "room.move", "room.extend")),
+        (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
+        (PEOPLE, GROUPS),
+        (("anna",), GROUPS),
+        ((*PEOPLE,), ("room.enter", "card.submit", "summary.draft")),
+        ((SYSTEM,), ("room.away",)),
+    ],
+}
+"""Theme → who sends what; each with anything by anybody among it."""
 
 
-def drawn(chance: Random) -> tuple[str, str, dict[str, Any]]:
+def drawn(chance: Random, theme: str) -> tuple[str, str, dict[str, Any]]:
     """(person, command, arguments)."""
-    people, names = chance.choice(BUSY)
+    people, names = chance.choice(EVERYTHING if chance.random() < 0.2 else BUSY[theme])
     name = chance.choice(names)
     return chance.choice(people), name, ARGUMENTS[name](chance)
 
@@ -268,7 +288,7 @@ def check_screens(evening: Evening) -> None:
             assert item.person == person or not item.text or item.text not in seen, (person, item)
 
 
-CROWDS = ("rooms", "room/1-1", "registrations", "door", "public", "stage", "output/main", "moderation")
+CROWDS = ("board", "rooms", "room/1-1", "registrations", "door", "public", "stage", "output/main", "moderation")
 SCREENS = [*((channel, "") for channel in CROWDS), *(("me", person) for person in PEOPLE)]
 Shown = dict[tuple[str, str, str], Any]
 """(channel, person, key) → data."""
@@ -306,11 +326,21 @@ def lasting(shown: Any) -> Any:
     return [lasting(value) for value in shown] if isinstance(shown, list) else shown
 
 
+def begins(evening: Played, chance: Random) -> None:
+    """A round that is running: without it few random evenings would get that far."""
+    policy = chance.choice(("chosen", "mixed"))
+    evening.play("mona", "round.create", {"title": "Runde", "policy": policy, "come_and_go": True, "rooms": ROOMS(chance)})
+    evening.play("mona", "round.open", {"round": 1, "minutes": 20})
+    for person in PEOPLE:
+        evening.play(person, "room.enter", {"room": chance.choice(("1-1", "1-2"))})
+
+
 def test_every_command_is_played() -> None:
     assert ARGUMENTS.keys() == COMMANDS.keys()
 
 
-def test_random_commands_keep_the_rules_and_replay_to_the_same_state() -> None:
+@pytest.mark.parametrize("theme", BUSY)
+def test_random_commands_keep_the_rules_and_replay_to_the_same_state(theme: str) -> None:
     """A failing example is a seed; the commands up to the one that breaks something are printed with it."""
     outcomes: dict[str, Counter[str]] = {name: Counter() for name in COMMANDS}
     states: set[State] = set()
@@ -321,9 +351,11 @@ def test_random_commands_keep_the_rules_and_replay_to_the_same_state() -> None:
         chance, evening = Random(seed), Played()
         for person in PEOPLE:
             evening.play(person, "contribution.submit", {"kind": "idea", "text": "Von Anfang an"})
+        if theme == "small groups":
+            begins(evening, chance)
         kept, shown = evening.snapshot(), screens(evening)
         for _ in range(100):
-            person, name, arguments = drawn(chance)
+            person, name, arguments = drawn(chance, theme)
             outcome = evening.play(person, name, arguments)
             note(f"{person}: {name} {arguments} → {outcome}")
             outcomes[name][outcome] += 1
@@ -349,9 +381,12 @@ def test_random_commands_keep_the_rules_and_replay_to_the_same_state() -> None:
         assert same(evening.replayed(kept), evening.event)
 
     play()
-    never = [name for name, codes in outcomes.items() if not codes["done"]]
+    ours = {"small groups": GROUPS, "seats": SEATS}
+    others = tuple(name for name in COMMANDS if name not in (*GROUPS, *SEATS))
+    never = [name for name in ours.get(theme, others) if not outcomes[name]["done"]]
     assert never == [], "the random evenings never did this"
-    assert states == set(get_args(State)), "the random evenings never came to some states"
+    if theme == "what is said":
+        assert states == set(get_args(State)), "the random evenings never came to some states"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -63,6 +63,15 @@ MAY: dict[str, frozenset[str]] = {
     "room.move": MODERATOR,
     "room.extend": EVERYBODY,
     "room.ask_for_time": EVERYBODY,
+    "card.submit": EVERYBODY,
+    "card.edit": EVERYBODY,
+    "card.withdraw": EVERYBODY,
+    "card.group": EVERYBODY,
+    "card.support": EVERYBODY,
+    "card.propose": EVERYBODY,
+    "summary.draft": EVERYBODY,
+    "summary.submit": EVERYBODY,
+    "summary.confirm": EVERYBODY,
     "room.away": frozenset({"system"}),
     "room.release": frozenset({"system"}),
     "event.retain": frozenset({"organiser", "system"}),
@@ -112,6 +121,7 @@ WATCH = {
     "door": STAFF_ONLY,
     "registrations": DOOR,
     "rooms": MODERATOR,
+    "board": EVERYBODY,
 }
 
 

@@ -11,9 +11,37 @@ const told = /** @type {Map<string, number>} */ (new Map());
 
 setInterval(tick, 1_000);
 document.addEventListener("plenum:applied", tick);
-document.addEventListener("plenum:done", () => tell(text("done")));
+document.addEventListener("plenum:applied", mark);
+document.addEventListener("plenum:done", done);
 tick();
+mark();
 void start();
+
+/** @param {Event} event */
+function done(event) {
+  const { command, form } = /** @type {CustomEvent<{command: {name: string}, form: HTMLFormElement | null}>} */ (event).detail;
+  if (command.name === "card.submit") {
+    form?.reset();
+    return form?.querySelector("textarea")?.focus();
+  }
+  const details = form?.closest("details");
+  if (details) details.open = false;
+  if (command.name !== "card.support") tell(text("done"));
+}
+
+/** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */
+function mark() {
+  const me = document.body.dataset.me ?? "";
+  for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#cards > li"))) {
+    const button = /** @type {HTMLElement | null} */ (card.querySelector("[data-supporters]"));
+    const on = button?.dataset.supporters?.split(" ").includes(me) ?? false;
+    button?.setAttribute("aria-pressed", String(on));
+    const flag = /** @type {HTMLInputElement | null} */ (button?.closest("form")?.querySelector("[data-flag]") ?? null);
+    if (flag) flag.value = String(!on);
+    const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");
+    if (withdraw) withdraw.hidden = card.dataset.author !== me;
+  }
+}
 
 function tick() {
   for (const item of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-ends]"))) {

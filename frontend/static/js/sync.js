@@ -239,7 +239,8 @@ function commandOf(form, button) {
   for (const [field, value] of data) {
     if (["id", "name", "back"].includes(field)) continue;
     const argument = field.replace(/^(args|set)\./, "").replace(/\[\]$/, "");
-    if (field.endsWith("[]")) args[argument] = [...(Array.isArray(args[argument]) ? args[argument] : []), String(value)];
+    if (field.endsWith("[]"))
+      args[argument] = [...(Array.isArray(args[argument]) ? args[argument] : []), numbers.has(field) ? Number(value) : String(value)];
     else args[argument] = numbers.has(field) ? Number(value) : flags.has(field) ? value === "true" : String(value);
   }
   return { id: outbox.newId(), slug, name, args, at: Date.now() };

@@ -1,0 +1,136 @@
+"""Cards and summaries: who writes, who proposes, and what reaches the plenary's board when somebody has confirmed it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moderation.capabilities import forgotten
+from tests.moderation.evening import _READ, _WRITE, Evening, same
+
+
+def room(*, moderators: tuple[str, ...] = ("anna",), note_taker: str = "bilal") -> Evening:
+    """Anna leads, Bilal takes notes, Cem takes part, Dana is in another room."""
+    evening = Evening()
+    plan = {"name": "Verkehr", "question": "Wie?", "moderators": moderators, "note_taker": note_taker}
+    evening.send("mona", "round.create", title="Runde", policy="chosen", rooms=[plan, {"name": "Schule"}])
+    evening.send("mona", "round.open", round=1, minutes=20)
+    for person in ("anna", "bilal", "cem"):
+        evening.send(person, "room.enter", room="1-1")
+    evening.send("dana", "room.enter", room="1-2")
+    return evening
+
+
+def card(evening: Evening, text: str = "Mehr Bänke", person: str = "cem") -> int:
+    return int(evening.send(person, "card.submit", room="1-1", text=text)["card"])
+
+
+def test_only_those_in_the_room_write_and_support_its_cards() -> None:
+    evening = room()
+    number = card(evening)
+    for person in ("dana", "emil"):
+        assert evening.refused(person, "card.submit", room="1-1", text="Auch ich").code == "not_your_room"
+        for command, more in (("support", {}), ("edit", {"text": "Anders"}), ("propose", {})):
+            assert evening.refused(person, f"card.{command}", card=number, **more).code == "not_your_room"
+    assert [evening.send(person, "card.support", card=number)["support"] for person in ("anna", "bilal", "anna")] == [1, 2, 2]
+    assert evening.send("anna", "card.support", card=number, on=False)["support"] == 1
+
+
+@pytest.mark.parametrize(("text", "code"), [("x", "card_too_short"), ("x" * 301, "card_too_long"), (" \n ", "card_too_short")])
+def test_a_card_is_one_thought(text: str, code: str) -> None:
+    assert room().refused("cem", "card.submit", room="1-1", text=text).code == code
+
+
+def test_who_leads_proposes_and_where_nobody_was_named_everybody_does() -> None:
+    evening = room()
+    number = card(evening)
+    assert evening.refused("cem", "card.propose", card=number).code == "forbidden"
+    assert evening.refused("cem", "card.edit", card=card(evening, person="anna"), text="Anders").code == "forbidden"
+    for person in ("anna", "bilal"):
+        evening.send(person, "card.propose", card=number)
+    without = room(moderators=(), note_taker="")
+    without.send("bilal", "card.propose", card=card(without))
+    assert without.seen("room/1-1", "card/1")["proposed"]
+
+
+def test_what_is_taken_back_is_gone_from_room_board_and_log() -> None:
+    evening = room()
+    number = card(evening, "Ein Geheimnis")
+    evening.send("cem", "card.edit", card=number, text="Ein anderes Geheimnis")
+    evening.send("anna", "card.propose", card=number)
+    evening.send("anna", "summary.draft", room="1-1", open="Wer bezahlt?")
+    evening.send("anna", "summary.confirm", room="1-1")
+    assert "Geheimnis" in str(evening.screen("board"))
+    assert evening.refused("anna", "card.withdraw", card=number).code == "forbidden"
+
+    forget = evening.decide("cem", "card.withdraw", card=number).forget
+    evening.send("cem", "card.withdraw", card=number)
+    assert "Geheimnis" not in str([evening.screen(channel) for channel in ("board", "room/1-1", "rooms")])
+    assert evening.refused("cem", "card.support", card=number).code == "unknown_card"
+    for seq in forget:
+        at, by, changes = evening.rows[seq - 1]
+        evening.rows[seq - 1] = at, by, _WRITE.encode([forgotten(change) for change in _READ.decode(changes)])
+    assert b"Geheimnis" not in b"".join(changes for *_, changes in evening.rows)
+    assert same(evening.replayed(), evening.event)
+
+
+def test_groups_are_within_one_room() -> None:
+    evening = room()
+    first, second = card(evening), card(evening, "Bänke am Ring")
+    evening.send("cem", "card.group", cards=[first, second], name="Bänke")
+    assert [evening.seen("room/1-1", f"card/{number}")["group"] for number in (1, 2)] == ["Bänke", "Bänke"]
+    evening.send("dana", "card.submit", room="1-2", text="Schule")
+    assert evening.refused("cem", "card.group", cards=[first, 3], name="x").code == "not_your_room"
+    assert evening.refused("cem", "card.group", cards=[], name="x").code == "wrong_cards"
+
+
+def test_a_first_draft_is_made_of_the_cards_and_keeps_what_was_written() -> None:
+    evening = room()
+    for text in ("Mehr Bänke", "Bänke am Ring", "Weniger Autos"):
+        card(evening, text)
+    evening.send("cem", "card.group", cards=[1, 2], name="Bänke")
+    evening.send("anna", "card.propose", card=3)
+    evening.send("bilal", "card.support", card=2)
+    evening.send("cem", "summary.draft", room="1-1", open="Wer bezahlt?")
+    evening.send("cem", "summary.draft", room="1-1")
+    seen = evening.seen("room/1-1", "summary/1-1")
+    assert seen["discussed"] == "– Bänke: Bänke am Ring, Mehr Bänke", "the most supported first"
+    assert (seen["proposed"], seen["open"]) == ("– Weniger Autos", "Wer bezahlt?")
+
+
+def test_a_summary_reaches_the_board_when_it_is_confirmed_and_leaves_it_when_it_is_changed() -> None:
+    evening = room()
+    assert evening.refused("anna", "summary.confirm", room="1-1").code == "summary_missing"
+    evening.send("cem", "summary.draft", room="1-1", proposed="Mehr Bänke")
+    assert evening.send("cem", "summary.submit", room="1-1")["state"] == "submitted"
+    assert evening.screen("board") == {}
+    assert evening.refused("cem", "summary.confirm", room="1-1").code == "forbidden"
+    evening.send("anna", "summary.confirm", room="1-1")
+    shown = evening.screen("board")["result/1-1"]
+    assert (shown["name"], shown["question"], shown["round_title"], shown["proposed"], shown["people"]) == (
+        "Verkehr", "Wie?", "Runde", "Mehr Bänke", 3,
+    )  # fmt: skip
+    evening.send("cem", "summary.draft", room="1-1", proposed="Viel mehr Bänke")
+    assert evening.screen("board") == {}, "nobody has read that yet"
+    evening.send("mona", "summary.confirm", room="1-1")
+    evening.send("anna", "summary.confirm", room="1-1", on=False)
+    assert evening.screen("board") == {}
+
+
+@pytest.mark.parametrize("person", ["bilal", "mona", "olga"])
+def test_if_the_moderator_is_missing_the_note_taker_or_an_organiser_confirms_also_after_the_end(person: str) -> None:
+    evening = room()
+    evening.send("cem", "summary.draft", room="1-1", proposed="Mehr Bänke")
+    evening.send("mona", "round.close", round=1)
+    assert evening.refused("cem", "card.submit", room="1-1", text="Zu spät").code == "round_closed"
+    evening.send("cem", "summary.draft", room="1-1", open="Wo?")
+    evening.send(person, "summary.confirm", room="1-1")
+    assert list(evening.screen("board")) == ["result/1-1"]
+
+
+def test_who_was_never_in_the_room_writes_no_summary() -> None:
+    evening = room()
+    for command, more in (("draft", {"open": "x"}), ("submit", {}), ("confirm", {})):
+        arguments: dict[str, Any] = {"room": "1-1"} | more
+        assert evening.refused("dana", f"summary.{command}", **arguments).code == "not_your_room"
