@@ -185,7 +185,8 @@ BUSY: dict[str, Busy] = {
         (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
         (PEOPLE, GROUPS),
         (("anna",), GROUPS),
-        ((*PEOPLE,), ("room.enter", "card.submit", "summary.draft")),
+        (PEOPLE, ("room.enter", "card.submit", "summary.draft")),
+        (PEOPLE, ("card.propose", "card.support", "card.group", "card.edit", "summary.submit", "summary.confirm")),
         ((SYSTEM,), ("room.away",)),
     ],
 }
@@ -333,6 +334,8 @@ def begins(evening: Played, chance: Random) -> None:
     evening.play("mona", "round.open", {"round": 1, "minutes": 20})
     for person in PEOPLE:
         evening.play(person, "room.enter", {"room": chance.choice(("1-1", "1-2"))})
+    for room in ("1-1", "1-2"):
+        evening.play(chance.choice(PEOPLE), "card.submit", {"room": room, "text": "Mehr Bänke"})
 
 
 def test_every_command_is_played() -> None:
