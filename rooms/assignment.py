@@ -1,0 +1,259 @@
+"""Assignment: who goes to which breakout room, drawn by lot under conditions, and what could not be met.
+
+How `assign` works: rooms and people are put into an order that only the seed and their ids decide. Who has a room keeps it. If
+there are more people than seats, that order says who gets one, moderators first if each room needs one. Each room gets a
+moderator (a maximum matching). Then groups sit down, the largest first, then everybody else, those with the fewest good rooms
+first. Last, people move in chains and change places in pairs, as long as somebody gets their language or topic by it, or sizes or
+the mixture of hall and home become more equal, or topics better liked, and nobody loses anything.
+
+What always holds: no room is above its capacity. Nobody at home sits in a room of the hall, nor the other way round. Who must not
+meet does not meet, they rather wait; so do people of hall and home where these are to be apart. Only people who keep a room can
+break these two. Nobody waits while there is a free seat that they may take. Whatever is not met is in `unmet`. No single person
+could move to a room with at least two people fewer without losing anything. The order of the input does not matter.
+
+What gives way to what, the first being the last to give way: a seat, a moderator, company (`together`), a language, a topic (any
+of those that were named), equal sizes, mixture, a better liked topic. So if need be people sit where they do not understand; it
+is said.
+
+What is best: with one condition only, of `moderator`, `languages`, `topics` and `places="mixed"`, and nobody who keeps a room, it
+cannot be met more often among those who have a seat, and sizes cannot be more equal then (for moderators and mixture: if no room
+is for hall or home only). With several conditions, with groups (packing them is hard), with people who must not meet, and always
+for better liked topics, something better may exist. Who names one topic gets it more probably than who names three, because more
+wishes can be met that way. A group has a slightly smaller chance of a seat than one person, because it waits for a place for all.
+Which rooms are for hall and which for home, where these are apart, is decided without a look at topics, languages and moderators.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from rooms.allotment import divide, lead
+from rooms.moves import even, make_room, mend, mix, prefer
+from rooms.seating import Party, Seating, bits, lot, may_take, shared
+from rooms.unmet import Unmet, unmet
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What is known of a person. topics: the dearest first, none means all the same; languages: none means all; together, apart:
+    people with the same key stay together, must not meet; fixed: the id of the room they have and keep."""
+
+    person: str
+    place: Literal["hall", "home"] = "home"
+    topics: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    moderates: bool = False
+    together: str = ""
+    apart: str = ""
+    fixed: str = ""
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """A room to fill. capacity: 2 to 75. taken: seats held by people who are not among the wishes and of whom nothing is known.
+    languages: none means all. place: for people there only; empty for all."""
+
+    id: str
+    topic: str = ""
+    capacity: int = 75
+    taken: int = 0
+    languages: tuple[str, ...] = ()
+    place: Literal["", "hall", "home"] = ""
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What counts. places: rooms for hall and home as it comes, each in proportion, or each for one of them only."""
+
+    topics: bool = False
+    places: Literal["any", "mixed", "apart"] = "any"
+    moderator: bool = False
+    languages: bool = False
+    together: bool = False
+    apart: bool = False
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """seats: person → id of the room. waiting: in the order in which the lot has drawn them."""
+
+    seats: dict[str, str]
+    waiting: tuple[str, ...]
+    unmet: tuple[Unmet, ...]
+
+
+def assign(wishes: Sequence[Wish], slots: Sequence[Slot], conditions: Conditions, seed: int) -> Assignment:
+    """Everybody's room. Ids of people and of rooms are unique; their order does not matter."""
+    seating = Seating(wishes, slots, conditions, seed)
+    others = keep_fixed(seating)
+    if conditions.places == "apart":
+        divide(seating, others)
+    parties, waiting = draw(seating, group(seating, others))
+    parties = follow(seating, parties)
+    if conditions.moderator:
+        parties = lead(seating, parties)
+    for party in sorted(parties, key=lambda party: urgency(seating, party)):
+        waiting += sit(seating, party)
+    improve(seating)
+    while people(still := [one for party in waiting for one in sit(seating, party) if not seating.claim(one)]) < people(waiting):
+        waiting = still
+        improve(seating)
+
+    seats = {wish.person: seating.slots[party.room].id for party in seating.seated() for wish in party.people}
+    wait = tuple(wish.person for wish in seating.wishes if wish.person not in seats)
+    return Assignment(seats, wait, tuple(sorted(unmet(wishes, slots, conditions, seats))))
+
+
+def late(
+    wish: Wish,
+    rooms: Sequence[Slot],
+    conditions: Conditions,
+    sizes: Mapping[str, int],
+    known: Mapping[str, Sequence[Wish]] | None = None,
+) -> str | None:
+    """The room for somebody who comes later, or None if there is none that they may take: the waiting list. Nobody else moves.
+
+    sizes: people by room, with the seats that are held; `taken` for a room without an entry. known: what is known of people, by
+    room; without it nobody can be kept together, apart or mixed. Of the rooms with a free seat that they may take, it is one
+    without a moderator if they are one, then their group's, with their language, with a topic of theirs, the emptiest, the one
+    with the fewest from the same place (if mixed), with the topic they like best."""
+    known = known or {}
+
+    def size(slot: Slot) -> int:
+        return sizes.get(slot.id, slot.taken)
+
+    def losses(slot: Slot) -> tuple[bool, bool, bool, bool, int, int, int, bytes]:
+        people = known.get(slot.id, ())
+        return (
+            conditions.moderator and wish.moderates and any(one.moderates for one in people),
+            conditions.together and bool(wish.together) and all(one.together != wish.together for one in people),
+            conditions.languages and not shared(wish.languages, slot.languages),
+            conditions.topics and bool(wish.topics) and slot.topic not in wish.topics,
+            size(slot),
+            sum(one.place == wish.place for one in people) if conditions.places == "mixed" else 0,
+            wish.topics.index(slot.topic) if conditions.topics and slot.topic in wish.topics else 0,
+            lot(0, wish.person, slot.id),
+        )
+
+    may = [slot for slot in rooms if size(slot) < slot.capacity and may_take(wish, slot, known.get(slot.id, ()), conditions)]
+    kept = [slot for slot in rooms if slot.id == wish.fixed and size(slot) < slot.capacity]
+    return min(kept or may, key=losses).id if kept or may else None
+
+
+# The steps of `assign`
+
+
+def keep_fixed(seating: Seating) -> list[Wish]:
+    """Who has a room keeps it, if it exists and has a seat; returns the others."""
+    others = []
+    for wish in seating.wishes:
+        room = seating.number.get(wish.fixed, -1)
+        if room >= 0 and seating.free >> room & 1:
+            seating.put(seating.party([wish], pinned=True), room)
+        else:
+            others.append(wish)
+    return others
+
+
+def group(seating: Seating, wishes: Iterable[Wish]) -> list[Party]:
+    """Who wants to stay together is one party; not those who must not meet, nor hall and home if no room is for both. The lot of a
+    group is that of the first by name: with the best lot of all of them, groups would have better chances."""
+    groups: dict[tuple[str, ...], list[Wish]] = {}
+    separate = not seating.open["hall"] & seating.open["home"]
+    for wish in wishes:
+        key = (wish.together, wish.place if separate else "") if seating.conditions.together and wish.together else (wish.person,)
+        if seating.conditions.apart and wish.apart and any(one.apart == wish.apart for one in groups.get(key, ())):
+            key = (wish.person,)
+        groups.setdefault(key, []).append(wish)
+    drawn = {wish.person: number for number, wish in enumerate(seating.wishes)}
+    lots = sorted(groups.values(), key=lambda people: drawn[min(wish.person for wish in people)])
+    return [seating.party(people) for people in lots]
+
+
+def draw(seating: Seating, parties: Sequence[Party]) -> tuple[list[Party], list[Party]]:
+    """Who gets a seat, in the order of the lot, moderators first if each room needs one; and who waits. A group that does not fit
+    as a whole is passed over; seats that are left go to its people one by one. There is a way to seat them if there are seats
+    enough for those in the hall, for those at home, and for all of them."""
+    hall, home = seating.open["hall"], seating.open["home"]
+    left = [seating.seats(hall), seating.seats(home), seating.seats(hall | home)]
+
+    def admitted(party: Party) -> bool:
+        asked = (party.hall, party.size - party.hall, party.size)
+        if any(want > have for want, have in zip(asked, left, strict=True)):
+            return False
+        left[:] = (have - want for want, have in zip(asked, left, strict=True))
+        return True
+
+    drawn: list[Party] = []
+    passed: list[Party] = []
+    waiting: list[Party] = []
+    for party in sorted(parties, key=lambda party: not (seating.conditions.moderator and party.moderators)):
+        (drawn if admitted(party) else passed).append(party)
+    for party in passed:
+        luck = [(one, admitted(one)) for one in (seating.party([wish]) for wish in party.people)]
+        waiting += [one for one, lucky in luck if not lucky]
+        if some := [wish for one, lucky in luck if lucky for wish in one.people]:
+            drawn.append(seating.party(some))
+    return drawn, waiting
+
+
+def follow(seating: Seating, parties: Iterable[Party]) -> list[Party]:
+    """Groups of which somebody has a room go there, as many as fit; returns the others."""
+    if not seating.conditions.together:
+        return list(parties)
+    mates: dict[str, Counter[int]] = {}
+    for party in seating.seated():
+        if party.people[0].together:
+            mates.setdefault(party.people[0].together, Counter())[party.room] += 1
+    others = []
+    for party in parties:
+        rooms = mates.get(party.people[0].together)
+        if not rooms:
+            others.append(party)
+            continue
+        room = min(rooms, key=lambda room: (-rooms[room], room))
+        apart: list[Wish] = []
+        for one in [seating.party([wish], pinned=True) for wish in party.people]:
+            if seating.allowed(one) & seating.free & 1 << room:
+                seating.put(one, room)
+            else:
+                apart += one.people
+        if apart:
+            others.append(seating.party(apart))
+    return others
+
+
+def urgency(seating: Seating, party: Party) -> tuple[int, bool, int, int]:
+    """The order of sitting down: large parties; people who must not meet others; those with the fewest good rooms; by lot."""
+    choice = seating.best(party, seating.allowed(party)).bit_count() if party.size == 1 else 0
+    return -party.size, not party.keys, choice, party.number
+
+
+def sit(seating: Seating, party: Party) -> list[Party]:
+    """A room for the party, else for as many of them as possible; returns those for whom there is none."""
+    rooms = seating.allowed(party)
+    if fitting := rooms & seating.roomy(party.size):
+        seating.put(party, seating.choice(party, fitting))
+        return []
+    if party.size == 1:
+        return [] if make_room(seating, party) else [party]
+    if not rooms & seating.free:
+        return [one for wish in party.people for one in sit(seating, seating.party([wish]))]
+    most = max(seating.slots[room].capacity - seating.size[room] for room in bits(rooms & seating.free))
+    return [one for people in (party.people[:most], party.people[most:]) for one in sit(seating, seating.party(people))]
+
+
+def improve(seating: Seating) -> None:
+    """All that can be better without anybody losing anything; sizes last, because moving somebody can make room for that."""
+    mend(seating)
+    even(seating)
+    if seating.conditions.places == "mixed":
+        mix(seating)
+    if seating.conditions.topics:
+        prefer(seating)
+    even(seating)
+
+
+def people(parties: Iterable[Party]) -> int:
+    """How many they are."""
+    return sum(party.size for party in parties)
