@@ -15,11 +15,12 @@ What gives way to what, the first being the last to give way: a seat, a moderato
 of those that were named), equal sizes, mixture, a better liked topic. So if need be people sit where they do not understand; it
 is said.
 
-What is best: with one condition only, of `moderator`, `languages`, `topics` and `places="mixed"`, and without people who keep a
-room, it cannot be met more often among those who have a seat, and sizes cannot be more equal then. With several conditions, with
-groups (packing them is hard), with people who must not meet, and always for better liked topics, something better may exist. Who
-names one topic gets it more probably than who names three, because more wishes can be met that way. `divide` knows neither topics
-nor languages of those for whom it divides.
+What is best: with one condition only, of `moderator`, `languages`, `topics` and `places="mixed"`, and nobody who keeps a room, it
+cannot be met more often among those who have a seat, and sizes cannot be more equal then (for moderators and mixture: if no room
+is for hall or home only). With several conditions, with groups (packing them is hard), with people who must not meet, and always
+for better liked topics, something better may exist. Who names one topic gets it more probably than who names three, because more
+wishes can be met that way. A group has a slightly smaller chance of a seat than one person, because it waits for a place for all.
+Which rooms are for hall and which for home, where these are apart, is decided without a look at topics, languages and moderators.
 """
 
 from __future__ import annotations
