@@ -450,26 +450,37 @@ class TestTwoModerators:
         assert list(outcomes) == [{"state": "approved"}, {"state": "hidden"}]
 
 
-EVERYBODYS = {"public", "stage", "me"}
-STAFFS = {*EVERYBODYS, "hall", "moderation", "output/main", "output/other"}
+EVERYBODYS = {"public", "stage", "me", "board"}
+STAFFS = {*EVERYBODYS, "hall", "moderation", "door", "output/main", "output/other"}
+LEADERS, DOOR = {"rooms", "room/1-1"}, {"registrations"}
+ALL = {*STAFFS, *LEADERS, *DOOR}
 MAY_WATCH = {
     "anonymous": EVERYBODYS,
     "author": EVERYBODYS,
+    "participant": {*EVERYBODYS, "room/1-1"},
     **dict.fromkeys(ROLES, STAFFS),
+    "helper": {*STAFFS, *DOOR},
+    "moderator": {*STAFFS, *LEADERS},
+    "organiser": ALL,
     "overlay": {*EVERYBODYS, "output/main"},
     "another output": {*EVERYBODYS, "output/other"},
 }
-NO_CHANNELS = {"", "output", "output/", "moderation/x", "public/", "me/", "me/somebody", "rooms", "../moderation"}
+NO_CHANNELS = {"", "output", "output/", "moderation/x", "public/", "me/", "me/somebody", "rooms/1", "room", "../moderation"}
 
 
 class TestRights:
     @pytest.mark.parametrize("who", MAY_WATCH)
     async def test_each_channel_is_watched_by_those_who_may(self, evening: Evening, who: str) -> None:
         await evening.said("Das sieht nur die Moderation")
+        moderator = await evening.staff("moderator")
+        await moderator.do("round.create", title="Runde", policy="chosen", rooms=[{"name": "Verkehr"}, {"name": "Schule"}])
+        await moderator.do("round.open", round=1)
         cookie, token = await self.known_as(evening, who)
         browser = await evening.browser(cookie)
-        for channel in sorted(STAFFS | NO_CHANNELS):
-            expected = None if channel in MAY_WATCH[who] else "forbidden" if channel in STAFFS else "unknown_channel"
+        for channel in sorted({*ALL, "room/1-2", "room/9-9"} | NO_CHANNELS):
+            expected = None if channel in MAY_WATCH[who] else "unknown_channel" if channel in NO_CHANNELS else "forbidden"
+            if channel == "room/1-2" and "rooms" in MAY_WATCH[who]:
+                expected = None
             person = await evening.person(cookie)
             try:
                 await person.watch(channel, token=token)
@@ -495,7 +506,7 @@ class TestRights:
 
         assert set(person.documents["me"]) == {"person", "supports"}
 
-    @pytest.mark.parametrize("who", MAY_WATCH)
+    @pytest.mark.parametrize("who", [who for who in MAY_WATCH if who != "participant"])
     async def test_each_command_is_taken_from_those_who_may(self, evening: Evening, who: str) -> None:
         cookie, _ = await self.known_as(evening, who)
         person = await evening.person(cookie)
@@ -516,6 +527,10 @@ class TestRights:
             author = await evening.person()
             await author.do("contribution.submit", kind="idea", text="Von mir")
             return author.cookie, None
+        if who == "participant":
+            participant = await evening.person()
+            await participant.do("room.enter", room="1-1")
+            return participant.cookie, None
         return None, tokens.get(who)
 
 
