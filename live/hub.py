@@ -482,10 +482,7 @@ class Hub:
 
     def _in_rooms(self) -> set[str]:
         """The participants with a room on a screen of this process."""
-        rooms = [channel for channel in self.channels.values() if channel.kind == "room"]
-        if not rooms:
-            return set()
-        watching = (one.person for one in self.watchers.values() if any(room.name in one.channels for room in rooms))
+        watching = (one.person for one in self.watchers.values() if any(name.startswith("room/") for name in one.channels))
         return {self_of(self.desk.event, person) for person in watching}
 
     def _presence_soon(self) -> None:
