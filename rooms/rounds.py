@@ -9,7 +9,6 @@ rooms end by timers, whoever has lost their network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -364,10 +363,11 @@ def tag(event: Event, participant: str) -> str:
     return keyed(event.secret, f"participant/{participant}", 8)
 
 
-def tagged(event: Event, given: str) -> str:
-    """The participant with this tag, or whoever is named by a registration or a person's id."""
+def tagged(event: Event) -> dict[str, str]:
+    """Tag → participant, of everybody; made once for a command, however many it names. Who is not in it is named by a
+    registration or a person's id."""
     known = _everybody(event) | {person for round in event.rounds.items.values() for person in round.waiting}
-    return next((one for one in known if tag(event, one) == given), given)
+    return {tag(event, one): one for one in known}
 
 
 def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
@@ -377,14 +377,14 @@ def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
     if len(command.rooms) > MOST_ROOMS:
         raise Refused("too_many_rooms", field="rooms", most=MOST_ROOMS)
     title = text.within(command.title, "title", 1, MAX_TITLE, lines=False)
-    plans = []
+    plans, known = [], tagged(event)
     for plan in command.rooms:
         if plan.topic and event.programme.topic(plan.topic) is None:
             raise Refused("unknown_topic", field="rooms")
         name = text.within(plan.name, "name", 1, MAX_TITLE, lines=False)
         question = text.within(plan.question, "question", 0, MAX_QUESTION)
-        moderators = tuple(tagged(event, one) for one in plan.moderators)
-        note_taker = tagged(event, plan.note_taker) if plan.note_taker else ""
+        moderators = tuple(known.get(one, one) for one in plan.moderators)
+        note_taker = known.get(plan.note_taker, plan.note_taker)
         plans.append(msgspec.structs.replace(plan, name=name, question=question, moderators=moderators, note_taker=note_taker))
     number = len(event.rounds.items) + 1
     change = Created(number, title, command.policy, command.come_and_go, command.grace, command.hold, tuple(plans))
@@ -422,11 +422,12 @@ def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outc
     round = event.rounds.get(command.round)
     if round.state == "closed":
         raise Refused("round_closed", field="round")
-    by_hand = {tagged(event, one): room for one, room in command.by_hand.items()}
+    known = tagged(event)
+    by_hand = {known.get(one, one): room for one, room in command.by_hand.items()}
     for room in by_hand.values():
         if room not in round.rooms:
             raise Refused("unknown_room", field="by_hand")
-    people = list(dict.fromkeys(map(partial(tagged, event), command.people) if command.people else event.rounds.people))
+    people = list(dict.fromkeys((known.get(one, one) for one in command.people) if command.people else event.rounds.people))
     leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
     wishes = [
         _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
@@ -534,7 +535,7 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     round = event.rounds.items[room.round]
     if round.state == "closed" or room.closed:
         raise Refused("round_closed", field="to")
-    person = tagged(event, command.person)
+    person = tagged(event).get(command.person, command.person)
     mine = event.rounds.room_of(round, person)
     if mine is None and person not in round.waiting and person not in event.rounds.people:
         raise Refused("unknown_person", field="person")

@@ -238,3 +238,15 @@ def test_replayed_it_is_the_same() -> None:
     play.send(SYSTEM, "room.away", room="1-1", person="gast-0", away=True)
     fire(play, 2_000)
     assert same(play.replayed(), play.event)
+
+
+def test_moderators_name_people_as_they_see_them() -> None:
+    """By their tags: nobody is shown the id of a browser."""
+    play = evening(opened=False, policy="assigned")
+    for person in ("anna", "bilal"):
+        play.send(person, "round.join")
+    by_hand = {tag(play.event, "anna"): "1-2", tag(play.event, "bilal"): "1-2"}
+    assert play.send("mona", "round.assign", round=1, by_hand=by_hand)["seats"] == by_hand
+    assert list(room(play, "1-2").seats) == ["anna", "bilal"]
+    play.send("mona", "room.move", person=tag(play.event, "anna"), to="1-1")
+    assert list(room(play, "1-1").seats) == ["anna"]
