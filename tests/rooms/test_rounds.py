@@ -247,6 +247,6 @@ def test_moderators_name_people_as_they_see_them() -> None:
         play.send(person, "round.join")
     by_hand = {tag(play.event, "anna"): "1-2", tag(play.event, "bilal"): "1-2"}
     assert play.send("mona", "round.assign", round=1, by_hand=by_hand)["seats"] == by_hand
-    assert list(room(play, "1-2").seats) == ["anna", "bilal"]
+    assert set(room(play, "1-2").seats) == {"anna", "bilal"}
     play.send("mona", "room.move", person=tag(play.event, "anna"), to="1-1")
     assert list(room(play, "1-1").seats) == ["anna"]
