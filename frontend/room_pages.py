@@ -12,8 +12,8 @@ from frontend import render
 from frontend.asked import Asked, Page, status, told
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
+from rooms.breakout import may_watch, self_of, tag
 from rooms.command import Refused
-from rooms.rounds import may_watch, self_of, tag
 
 
 def routes(page: Page) -> list[Route]:

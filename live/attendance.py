@@ -15,8 +15,8 @@ import msgspec
 
 from live.desk import Desk
 from live.presence import Presence
+from rooms.breakout import Room
 from rooms.command import SYSTEM
-from rooms.rounds import Room
 
 LOGGER = logging.getLogger("plenum.attendance")
 LOOK_SECONDS = 2.0

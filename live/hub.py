@@ -21,8 +21,8 @@ from live.fanout import Frame, Group, Link, Way
 from live.presence import LocalPresence, Presence
 from moderation import documents
 from moderation.roles import actor, check_channel
+from rooms.breakout import self_of
 from rooms.command import Refused
-from rooms.rounds import self_of
 
 LOGGER = logging.getLogger("plenum.hub")
 Render = Callable[[str, str, str, documents.Data], str]

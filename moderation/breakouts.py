@@ -6,8 +6,8 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
+from rooms.breakout import Room, Round, Seat, browsers, end_of, self_of, tag
 from rooms.results import Summary
-from rooms.rounds import Room, Round, Seat, browsers, end_of, self_of, tag
 
 
 class RoomLineData(TypedDict):

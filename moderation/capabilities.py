@@ -12,7 +12,19 @@ import msgspec
 from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
-from rooms import contributions, inbox, joining, messages, programme, registration, results, retention, rounds, support
+from rooms import (
+    contributions,
+    inbox,
+    joining,
+    messages,
+    participation,
+    programme,
+    registration,
+    results,
+    retention,
+    rounds,
+    support,
+)
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -26,6 +38,7 @@ COMMANDS: Commands = {
     **inbox.COMMANDS,
     **retention.COMMANDS,
     **rounds.COMMANDS,
+    **participation.COMMANDS,
     **results.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
@@ -42,11 +55,12 @@ _APPLY: Changes = {
     **inbox.CHANGES,
     **retention.CHANGES,
     **rounds.CHANGES,
+    **participation.CHANGES,
     **results.CHANGES,
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers, rounds.timers)
+_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers, rounds.timers, participation.timers)
 
 AnyChange = (
     programme.Configured
@@ -80,16 +94,16 @@ AnyChange = (
     | inbox.Forgotten
     | retention.Retained
     | rounds.Created
-    | rounds.Joined
-    | rounds.Assigned
     | rounds.Opened
     | rounds.Closed
     | rounds.Timed
-    | rounds.Entered
-    | rounds.Left
-    | rounds.Waits
     | rounds.Asked
-    | rounds.WentAway
+    | participation.Joined
+    | participation.Assigned
+    | participation.Entered
+    | participation.Left
+    | participation.Waits
+    | participation.WentAway
     | results.Submitted
     | results.Edited
     | results.Withdrawn

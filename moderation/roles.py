@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from moderation.event import Event, Link
+from rooms.breakout import may_watch
 from rooms.command import SYSTEM, Actor, Change, Changes, Command, Commands, Outcome, Refused
-from rooms.rounds import may_watch
 
 EVERYBODY = ("everybody",)
 ORGANISER = ("organiser",)

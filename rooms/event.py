@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rooms.breakout import Rounds
 from rooms.contributions import Contributions
 from rooms.inbox import Inbox
 from rooms.joining import Attendance
@@ -11,7 +12,6 @@ from rooms.messages import Messages
 from rooms.programme import Phase, Programme
 from rooms.registration import Registrations
 from rooms.results import Results
-from rooms.rounds import Rounds
 from rooms.support import Supports
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from rooms import text
+from rooms.breakout import LEADERS, Room, rooms_with, seated, self_of
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
-from rooms.rounds import LEADERS, Room, rooms_with, seated, self_of
 
 if TYPE_CHECKING:
     from rooms.event import Event

@@ -9,8 +9,8 @@ import pytest
 
 from moderation.capabilities import timers
 from moderation.roles import actor, check_channel
+from rooms.breakout import Room, tag
 from rooms.command import SYSTEM, Refused
-from rooms.rounds import Room, tag
 from tests.moderation.evening import Evening, same
 
 ROOMS = [{"name": "Verkehr", "topic": "city"}, {"name": "Schule", "topic": "education"}]

@@ -1,0 +1,228 @@
+"""What small groups are: rounds, their rooms, seats that are held, and who takes part.
+
+A seat is held: whoever drops out finds room, role and place on the speaker list again, also from another device, as long as the
+round's `hold` says. Held seats count; a room never has more people than its capacity, and none has more than 75.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from rooms.command import Actor, Refused
+from rooms.entrance import keyed
+
+if TYPE_CHECKING:
+    from rooms.event import Event
+
+LEAST, MOST = 2, 75
+"""People in a room, held seats included (BRIEF.md)."""
+SECOND, MINUTE = 1_000, 60_000
+STAFF = ("helper", "moderator", "organiser")
+LEADERS = ("moderator", "organiser")
+Policy = Literal["assigned", "chosen", "mixed"]
+"""People are told where, choose, or are told and may change."""
+Role = Literal["participant", "moderator", "note_taker"]
+Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+
+
+class Seat(msgspec.Struct):
+    """One person's place in a room. `away_since` (ms): held, as they are not there (yet)."""
+
+    role: Role
+    since: int
+    away_since: int | None = None
+
+
+class Room(msgspec.Struct):
+    """One room. `guests`: who is visiting, announced, without a seat; `ends_at` (ms): its own end, if it differs from the round's;
+    `asked`: who has asked for more time; `hands`: the speaker list; `away`: seats that are held."""
+
+    id: str
+    round: int
+    name: str
+    topic: str
+    question: str
+    capacity: int
+    languages: tuple[str, ...]
+    moderators: tuple[str, ...]
+    note_taker: str
+    seats: dict[str, Seat] = {}
+    guests: list[str] = []
+    ends_at: int | None = None
+    closed: bool = False
+    asked: list[str] = []
+    hands: list[str] = []
+
+    def role(self, person: str) -> Role:
+        """What this person is here."""
+        return "moderator" if person in self.moderators else "note_taker" if person == self.note_taker else "participant"
+
+    def leads(self, person: str) -> bool:
+        """Whether this person may act for the room."""
+        return person in self.moderators or person == self.note_taker
+
+    @property
+    def free(self) -> int:
+        """Seats that nobody has and nobody is waited for."""
+        return self.capacity - len(self.seats)
+
+
+class Round(msgspec.Struct):
+    """One round. `grace` and `hold` are in seconds; `ends_at`, `recalled_at` in ms; `waiting`: who found all rooms full, in
+    order."""
+
+    number: int
+    title: str
+    policy: Policy
+    come_and_go: bool
+    grace: int
+    hold: int
+    rooms: list[str]
+    state: Literal["prepared", "open", "closed"] = "prepared"
+    opened_at: int | None = None
+    ends_at: int | None = None
+    recalled_at: int | None = None
+    seed: int = 0
+    waiting: list[str] = []
+
+
+class Participant(msgspec.Struct):
+    """What somebody wishes: topics in order, the languages they understand, keys of those to be together with and apart from."""
+
+    topics: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    together: str = ""
+    apart: str = ""
+
+
+class Rounds(msgspec.Struct):
+    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, and whose seats are held since when (ms)."""
+
+    items: dict[int, Round] = {}
+    rooms: dict[str, Room] = {}
+    people: dict[str, Participant] = {}
+    away: dict[str, int] = {}
+
+    def get(self, number: int) -> Round:
+        """Refuses `unknown_round`."""
+        found = self.items.get(number)
+        if found is None:
+            raise Refused("unknown_round", field="round")
+        return found
+
+    def room(self, id: str) -> Room:
+        """Refuses `unknown_room`."""
+        found = self.rooms.get(id)
+        if found is None:
+            raise Refused("unknown_room", field="room")
+        return found
+
+    def of(self, round: Round) -> list[Room]:
+        """The rooms of a round."""
+        return [self.rooms[id] for id in round.rooms]
+
+    def room_of(self, round: Round, person: str) -> Room | None:
+        """Where this person has a seat in the round."""
+        return next((room for room in self.of(round) if person in room.seats), None)
+
+
+def self_of(event: Event, person: str) -> str:
+    """How this person takes part: by their registration if they have just one for one person, so that every device of theirs is the
+    same participant; else as the browser that it is. Whoever has begun as a browser stays it."""
+    if person in event.rounds.people:
+        return person
+    numbers = event.registrations.of_person.get(person, ())
+    live = [item for number in numbers if (item := event.registrations.items[number]).status != "cancelled"]
+    return f"registration/{live[0].number}" if len(live) == 1 and live[0].party == 1 else person
+
+
+def tag(event: Event, participant: str) -> str:
+    """How a participant is called where others see it: nobody learns the id of a browser."""
+    return keyed(event.secret, f"participant/{participant}", 8)
+
+
+def tagged(event: Event) -> dict[str, str]:
+    """Tag → participant, of everybody; made once for a command, however many it names. Who is not in it is named by a
+    registration or a person's id."""
+    known = everybody(event) | {person for round in event.rounds.items.values() for person in round.waiting}
+    return {tag(event, one): one for one in known}
+
+
+def seated(event: Event, actor: Actor, id: str) -> Room:
+    """The room, for whoever has a seat in it or leads it, while it is open. Refuses `unknown_room`, `round_closed`,
+    `not_your_room`."""
+    room = event.rounds.room(id)
+    person = self_of(event, actor.person)
+    if person not in room.seats and person not in room.guests and not room.leads(person):
+        raise Refused("not_your_room", field="room", room="")
+    if event.rounds.items[room.round].state != "open" or room.closed:
+        raise Refused("round_closed", field="room")
+    return room
+
+
+def may_watch(event: Event, actor: Actor, id: str) -> bool:
+    """Whether this person may see what is said in the room: who has a seat there, leads it, visits it, or is staff."""
+    room = event.rounds.rooms.get(id)
+    if room is None:
+        return False
+    person = self_of(event, actor.person)
+    return person in room.seats or person in room.guests or room.leads(person) or actor.any_of(*LEADERS)
+
+
+def end_of(event: Event, room: Room) -> int | None:
+    """When the room ends (ms), before its grace."""
+    return room.ends_at if room.ends_at is not None else event.rounds.items[room.round].ends_at
+
+
+def running_round(event: Event) -> Round | None:
+    """The round that is open: at most one is."""
+    return next((round for round in event.rounds.items.values() if round.state == "open"), None)
+
+
+def while_open(event: Event, number: int) -> Round:
+    """The round, while it is open. Refuses `unknown_round`, `round_closed`."""
+    round = event.rounds.get(number)
+    if round.state != "open":
+        raise Refused("round_closed", field="round")
+    return round
+
+
+def browsers(event: Event, participant: str) -> list[str]:
+    """The ids of the browsers of a participant."""
+    kind, _, number = participant.partition("/")
+    return list(event.registrations.items[int(number)].people) if kind == "registration" else [participant]
+
+
+def everybody(event: Event) -> set[str]:
+    """Whom another round may concern: where somebody belongs is told of the current one."""
+    return {*event.rounds.people, *(person for room in event.rounds.rooms.values() for person in room.seats)}
+
+
+def rooms_with(event: Event, person: str) -> list[str]:
+    """The documents of the rooms that show this person's name."""
+    me = self_of(event, person)
+    return [f"room/{room.id}" for room in event.rounds.rooms.values() if me in room.seats or me in room.guests]
+
+
+def seats_of(event: Event, participants: Iterable[str]) -> Iterator[str]:
+    """The documents that tell these people where they belong."""
+    return (f"seat/{person}" for participant in participants for person in browsers(event, participant))
+
+
+def unseat(event: Event, room: Room, person: str) -> None:
+    """Their seat is free, and they are on no list of the room."""
+    room.seats.pop(person, None)
+    for people in (room.hands, room.asked):
+        if person in people:
+            people.remove(person)
+    hold(event, room, person, None)
+
+
+def hold(event: Event, room: Room, person: str, since: int | None) -> None:
+    """Their seat is held since this time (ms), or no longer."""
+    event.rounds.away.pop(f"{room.id}/{person}", None)
+    if since is not None:
+        event.rounds.away[f"{room.id}/{person}"] = since

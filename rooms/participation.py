@@ -1,0 +1,441 @@
+"""Who takes part in small groups and where they are: assigned, entering, leaving, moved, away and back.
+
+Nobody is lost: who comes late is placed by the round's policy, who finds all rooms full waits for the next free seat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
+from rooms.breakout import (
+    SECOND,
+    STAFF,
+    Number,
+    Participant,
+    Room,
+    Round,
+    Seat,
+    hold,
+    running_round,
+    seats_of,
+    self_of,
+    tag,
+    tagged,
+    unseat,
+)
+from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+
+if TYPE_CHECKING:
+    from rooms.event import Event
+
+
+class Join(Command, frozen=True):
+    """Take part in the small groups, with wishes. While a round is open this leads to a room, or to the waiting list."""
+
+    topics: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    together: str = ""
+    apart: str = ""
+
+
+class Assign(Command, frozen=True):
+    """Say who goes where. `people`: those to be assigned (empty: all who take part); `preview`: only tell; `by_hand`: person →
+    room, which goes before everything else, and alone if nothing else is asked for."""
+
+    round: Number
+    conditions: Conditions = Conditions()
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
+    people: tuple[str, ...] = ()
+    by_hand: Annotated[dict[str, str], msgspec.Meta(max_length=5_000)] = msgspec.field(default_factory=dict)
+    preview: bool = False
+
+
+class Enter(Command, frozen=True):
+    """Take one's seat, or choose one. Staff without a seat visit as guests."""
+
+    room: str
+
+
+class Leave(Command, frozen=True):
+    """Give the seat up, or end a visit."""
+
+    room: str
+
+
+class Move(Command, frozen=True):
+    """Put somebody into another room of the round."""
+
+    person: str
+    to: str
+
+
+class Away(Command, frozen=True):
+    """Somebody has lost the connection, or is back. Sent by the system."""
+
+    room: str
+    person: str
+    away: bool
+
+
+class Release(Command, frozen=True):
+    """The time for which a seat was held is over. Sent by the system."""
+
+    room: str
+    person: str
+    away_since: int
+
+
+class Joined(Change, frozen=True, tag="round_joined"):
+    """This person takes part, with these wishes."""
+
+    person: str
+    topics: tuple[str, ...]
+    languages: tuple[str, ...]
+    together: str
+    apart: str
+
+
+class Assigned(Change, frozen=True, tag="round_assigned"):
+    """These people have these rooms (person → room) and these wait; who had another room in the round has left it."""
+
+    round: int
+    seed: int
+    seats: dict[str, str]
+    waiting: tuple[str, ...]
+
+
+class Entered(Change, frozen=True, tag="room_entered"):
+    """They are in the room, on a seat or as a guest."""
+
+    room: str
+    person: str
+    guest: bool = False
+
+
+class Left(Change, frozen=True, tag="room_left"):
+    """They are not in the room any more, and have no seat there."""
+
+    room: str
+    person: str
+
+
+class Waits(Change, frozen=True, tag="round_waits"):
+    """All rooms are full: they wait for the next free seat."""
+
+    round: int
+    person: str
+
+
+class WentAway(Change, frozen=True, tag="room_away"):
+    """Their seat is held, or they are back on it."""
+
+    room: str
+    person: str
+    away: bool
+
+
+# Deciding.
+
+
+def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
+    """Refuses `unknown_topic`."""
+    if any(event.programme.topic(topic) is None for topic in command.topics):
+        raise Refused("unknown_topic", field="topics")
+    person = self_of(event, actor.person)
+    outcome = Outcome([Joined(person, command.topics, command.languages, command.together[:40], command.apart[:40])])
+    outcome.result = {"room": "", "waiting": False}
+    running = running_round(event)
+    if running is None:
+        return outcome
+    room = event.rounds.room_of(running, person)
+    if room is None and running.policy != "chosen":
+        wish = _wish(event, person, running, Participant(command.topics, command.languages, command.together, command.apart))
+        slots = _slots(event, running)
+        found = late(wish, slots, Conditions(topics=True, languages=True), {slot.id: slot.taken for slot in slots})
+        if found is None:
+            outcome.changes.append(Waits(running.number, person))
+            outcome.result["waiting"] = True
+            return outcome
+        outcome.changes.append(Assigned(running.number, running.seed, {person: found}, ()))
+        room = event.rounds.rooms[found]
+    outcome.result["room"] = room.id if room else ""
+    return outcome
+
+
+def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outcome:
+    """The result says who goes where and which condition could not be met. Refuses `unknown_round`, `round_closed`, `unknown_room`,
+    `room_full`."""
+    round = event.rounds.get(command.round)
+    if round.state == "closed":
+        raise Refused("round_closed", field="round")
+    known = tagged(event)
+    by_hand = {known.get(one, one): room for one, room in command.by_hand.items()}
+    for room in by_hand.values():
+        if room not in round.rooms:
+            raise Refused("unknown_room", field="by_hand")
+    people = list(dict.fromkeys((known.get(one, one) for one in command.people) if command.people else event.rounds.people))
+    leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
+    wishes = [
+        _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
+        for person in dict.fromkeys((*people, *leaders, *by_hand))
+    ]
+    made = assign(wishes, _slots(event, round, but={wish.person for wish in wishes}), command.conditions, command.seed)
+    _check_by_hand(by_hand, made)
+    result = {
+        "seats": {tag(event, person): room for person, room in made.seats.items()},
+        "waiting": [tag(event, person) for person in made.waiting],
+        "unmet": [msgspec.structs.asdict(one) | {"person": tag(event, one.person) if one.person else ""} for one in made.unmet],
+        "sizes": {room: sum(one == room for one in made.seats.values()) for room in round.rooms},
+        "seed": command.seed,
+    }
+    if command.preview:
+        return Outcome([], result)
+    return Outcome([Assigned(round.number, command.seed, made.seats, made.waiting)], result)
+
+
+def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
+    """Refuses `unknown_room`, `round_closed`, `not_your_room` (`params.room`: theirs), `room_full` (`params.room`: one with
+    seats)."""
+    room = event.rounds.room(command.room)
+    round = event.rounds.items[room.round]
+    if round.state != "open" or room.closed:
+        raise Refused("round_closed", field="room")
+    person = self_of(event, actor.person)
+    outcome = Outcome([], {"room": room.id, "role": room.role(person)})
+    seat = room.seats.get(person)
+    if seat is not None:
+        if seat.away_since is not None:
+            outcome.changes.append(Entered(room.id, person))
+        return outcome
+    if actor.any_of(*STAFF) and not room.leads(person):
+        outcome.result["role"] = "guest"
+        if person not in room.guests:
+            outcome.changes.append(Entered(room.id, person, guest=True))
+        return outcome
+    mine = event.rounds.room_of(round, person)
+    if not room.leads(person) and (round.policy == "assigned" or (mine is not None and not round.come_and_go)):
+        raise Refused("not_your_room", field="room", room=mine.id if mine else "")
+    if room.free < 1:
+        raise Refused("room_full", field="room", room=_emptiest(event, round))
+    if mine is not None:
+        outcome.changes.append(Left(mine.id, person))
+    outcome.changes.append(Entered(room.id, person))
+    if mine is not None:
+        _fill(event, outcome, round, mine)
+    return outcome
+
+
+def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
+    """Done already if they are not there. Refuses `unknown_room`."""
+    room = event.rounds.room(command.room)
+    person = self_of(event, actor.person)
+    outcome = Outcome([], {"room": room.id})
+    if person in room.seats or person in room.guests:
+        outcome.changes.append(Left(room.id, person))
+        if person in room.seats:
+            _fill(event, outcome, event.rounds.items[room.round], room)
+    return outcome
+
+
+def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
+    """Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`."""
+    room = event.rounds.room(command.to)
+    round = event.rounds.items[room.round]
+    if round.state == "closed" or room.closed:
+        raise Refused("round_closed", field="to")
+    person = tagged(event).get(command.person, command.person)
+    mine = event.rounds.room_of(round, person)
+    if mine is None and person not in round.waiting and person not in event.rounds.people:
+        raise Refused("unknown_person", field="person")
+    outcome = Outcome([], {"room": room.id})
+    if mine is room:
+        return outcome
+    if room.free < 1:
+        raise Refused("room_full", field="to", room=_emptiest(event, round))
+    outcome.changes.append(Assigned(round.number, round.seed, {person: room.id}, ()))
+    if mine is not None:
+        _fill(event, outcome, round, mine)
+    return outcome
+
+
+def away(event: Event, actor: Actor, command: Away, now: int) -> Outcome:
+    """Nothing if it is so already. Refuses `unknown_room`."""
+    room = event.rounds.room(command.room)
+    seat = room.seats.get(command.person)
+    if seat is None or room.closed or (seat.away_since is not None) == command.away:
+        return Outcome()
+    return Outcome([WentAway(room.id, command.person, command.away)])
+
+
+def release(event: Event, actor: Actor, command: Release, now: int) -> Outcome:
+    """Nothing if they came back meanwhile. Refuses `unknown_room`."""
+    room = event.rounds.room(command.room)
+    round = event.rounds.items[room.round]
+    seat = room.seats.get(command.person)
+    if seat is None or seat.away_since != command.away_since or now < command.away_since + round.hold * SECOND:
+        return Outcome()
+    outcome = Outcome([Left(room.id, command.person)])
+    _fill(event, outcome, round, room)
+    return outcome
+
+
+def timers(event: Event) -> Iterator[Timer]:
+    """Seats that are held no longer."""
+    round = running_round(event)
+    if round is None:
+        return
+    for key, since in event.rounds.away.items():
+        id, _, person = key.partition("/")
+        if id in round.rooms:
+            command = Release(room=id, person=person, away_since=since)
+            yield Timer(since + round.hold * SECOND, f"timer/seat/{key}/{since}", "room.release", command)
+
+
+def _wish(event: Event, person: str, round: Round, wishes: Participant, by_hand: str = "") -> Wish:
+    rooms = event.rounds.of(round)
+    leads = next((room.id for room in rooms if room.leads(person)), "")
+    moderates = any(person in room.moderators for room in rooms)
+    number = person.partition("/")[2]
+    place = event.registrations.items[int(number)].place if person.startswith("registration/") else event.attendance.place(person)
+    return Wish(
+        person=person,
+        place="hall" if place == "hall" else "home",
+        topics=wishes.topics,
+        languages=wishes.languages,
+        moderates=moderates,
+        together=wishes.together,
+        apart=wishes.apart,
+        fixed=by_hand or leads,
+    )
+
+
+def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
+    """The open rooms, with the seats taken by those who are not assigned now."""
+    away = but or set()
+    return [
+        Slot(
+            id=room.id,
+            topic=room.topic,
+            capacity=room.capacity,
+            taken=sum(person not in away for person in room.seats),
+            languages=room.languages,
+            place="",
+        )
+        for room in event.rounds.of(round)
+        if not room.closed
+    ]
+
+
+def _check_by_hand(by_hand: dict[str, str], made: Assignment) -> None:
+    for person, room in by_hand.items():
+        if made.seats.get(person) != room:
+            raise Refused("room_full", field="by_hand", room=room)
+
+
+def _emptiest(event: Event, round: Round) -> str:
+    """A room to offer to whoever found theirs full; empty if there is none."""
+    rooms = [room for room in event.rounds.of(round) if room.free > 0 and not room.closed]
+    return max(rooms, key=lambda room: room.free).id if rooms else ""
+
+
+def _fill(event: Event, outcome: Outcome, round: Round, room: Room) -> None:
+    """The seat that becomes free goes to the first who waits."""
+    if round.waiting and round.state == "open" and not room.closed:
+        outcome.changes.append(Assigned(round.number, round.seed, {round.waiting[0]: room.id}, ()))
+
+
+# Applying.
+
+
+def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
+    """Who takes part, and with which wishes."""
+    event.rounds.people[change.person] = Participant(change.topics, change.languages, change.together, change.apart)
+    return ("rounds", *seats_of(event, (change.person,)))
+
+
+def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ...]:
+    """Seats that are held until their people come; who sits there already stays."""
+    round = event.rounds.items[change.round]
+    round.seed = change.seed
+    touched: dict[str, None] = {}
+    for person, id in change.seats.items():
+        old, room = event.rounds.room_of(round, person), event.rounds.rooms[id]
+        if old is room:
+            continue
+        if old is not None:
+            unseat(event, old, person)
+            touched[f"room/{old.id}"] = None
+        # Before the round begins nobody can be late.
+        room.seats[person] = Seat(room.role(person), now, now if round.state == "open" else None)
+        hold(event, room, person, room.seats[person].away_since)
+        if person in round.waiting:
+            round.waiting.remove(person)
+        touched[f"room/{id}"] = None
+    for person in change.waiting:
+        if person not in round.waiting:
+            round.waiting.append(person)
+    return ("rounds", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
+
+
+def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]:
+    """On their seat, with the place on the speaker list that they had."""
+    room = event.rounds.rooms[change.room]
+    if change.guest:
+        room.guests.append(change.person)
+        return (f"room/{room.id}",)
+    seat = room.seats.setdefault(change.person, Seat(room.role(change.person), now))
+    seat.away_since = None
+    hold(event, room, change.person, None)
+    round = event.rounds.items[room.round]
+    if change.person in round.waiting:
+        round.waiting.remove(change.person)
+    event.rounds.people.setdefault(change.person, Participant())
+    return ("rounds", f"room/{room.id}", *seats_of(event, (change.person,)))
+
+
+def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
+    """The seat is free."""
+    room = event.rounds.rooms[change.room]
+    if change.person in room.guests:
+        room.guests.remove(change.person)
+    unseat(event, room, change.person)
+    return ("rounds", "rights", f"room/{room.id}", *seats_of(event, (change.person,)))
+
+
+def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
+    """For the next free seat."""
+    waiting = event.rounds.items[change.round].waiting
+    if change.person not in waiting:
+        waiting.append(change.person)
+    return ("rounds", *seats_of(event, (change.person,)))
+
+
+def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, ...]:
+    """Held since now, or sat on again."""
+    room = event.rounds.rooms[change.room]
+    room.seats[change.person].away_since = now if change.away else None
+    hold(event, room, change.person, now if change.away else None)
+    return (f"room/{room.id}",)
+
+
+COMMANDS: Commands = {
+    "round.join": (Join, join),
+    "round.assign": (Assign, assign_people),
+    "room.enter": (Enter, enter),
+    "room.leave": (Leave, leave),
+    "room.move": (Move, move),
+    "room.away": (Away, away),
+    "room.release": (Release, release),
+}
+CHANGES: Changes = {
+    Joined: joined,
+    Assigned: assigned,
+    Entered: entered,
+    Left: left,
+    Waits: waits,
+    WentAway: went_away,
+}
