@@ -125,8 +125,14 @@ class Rounds(msgspec.Struct):
         return [self.rooms[id] for id in round.rooms]
 
     def room_of(self, round: Round, person: str) -> Room | None:
-        """Where this person has a seat in the round."""
-        return next((room for room in self.of(round) if person in room.seats), None)
+        """Where this person has a seat in the round, or had the last one, as a room that is closed keeps its people."""
+        mine = [room for room in self.of(round) if person in room.seats]
+        return next((room for room in mine if not room.closed), mine[-1] if mine else None)
+
+    def seat_in(self, round: Round, person: str) -> Room | None:
+        """The room in which this person has a seat now."""
+        room = self.room_of(round, person)
+        return None if room is None or room.closed else room
 
 
 def self_of(event: Event, person: str) -> str:

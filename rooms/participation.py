@@ -16,7 +16,6 @@ from rooms.breakout import (
     STAFF,
     Number,
     Participant,
-    Room,
     Round,
     Seat,
     hold,
@@ -151,7 +150,7 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     running = running_round(event)
     if running is None:
         return outcome
-    room = event.rounds.room_of(running, person)
+    room = event.rounds.seat_in(running, person)
     if room is None and running.policy != "chosen":
         wish = _wish(event, person, running, Participant(command.topics, command.languages, command.together, command.apart))
         slots = _slots(event, running)
@@ -181,7 +180,7 @@ def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outc
     leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
     wishes = [
         _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
-        for person in dict.fromkeys((*people, *leaders, *by_hand))
+        for person in dict.fromkeys((*people, *leaders, *by_hand, *round.waiting))
     ]
     made = assign(wishes, _slots(event, round, but={wish.person for wish in wishes}), command.conditions, command.seed)
     _check_by_hand(by_hand, made)
@@ -216,7 +215,7 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
         if person not in room.guests:
             outcome.changes.append(Entered(room.id, person, guest=True))
         return outcome
-    mine = event.rounds.room_of(round, person)
+    mine = event.rounds.seat_in(round, person)
     if not room.leads(person) and (round.policy == "assigned" or (mine is not None and not round.come_and_go)):
         raise Refused("not_your_room", field="room", room=mine.id if mine else "")
     if room.free < 1:
@@ -225,19 +224,22 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
         outcome.changes.append(Left(mine.id, person))
     outcome.changes.append(Entered(room.id, person))
     if mine is not None:
-        _fill(event, outcome, round, mine)
+        outcome.changes += seat_waiting(event, round, person, room.id)
     return outcome
 
 
 def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
-    """Done already if they are not there. Refuses `unknown_room`."""
+    """Done already if they are not there, or if it is over: who was in a room stays to be read. Refuses `unknown_room`."""
     room = event.rounds.room(command.room)
+    round = event.rounds.items[room.round]
     person = self_of(event, actor.person)
     outcome = Outcome([], {"room": room.id})
-    if person in room.seats or person in room.guests:
+    if person in room.guests:
         outcome.changes.append(Left(room.id, person))
-        if person in room.seats:
-            _fill(event, outcome, event.rounds.items[room.round], room)
+    elif person in room.seats and not room.closed:
+        outcome.changes.append(Left(room.id, person))
+        if round.state == "open":
+            outcome.changes += seat_waiting(event, round, person)
     return outcome
 
 
@@ -248,7 +250,7 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     if round.state == "closed" or room.closed:
         raise Refused("round_closed", field="to")
     person = tagged(event).get(command.person, command.person)
-    mine = event.rounds.room_of(round, person)
+    mine = event.rounds.seat_in(round, person)
     if mine is None and person not in round.waiting and person not in event.rounds.people:
         raise Refused("unknown_person", field="person")
     outcome = Outcome([], {"room": room.id})
@@ -257,8 +259,8 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     if room.free < 1:
         raise Refused("room_full", field="to", room=_emptiest(event, round))
     outcome.changes.append(Assigned(round.number, round.seed, {person: room.id}, ()))
-    if mine is not None:
-        _fill(event, outcome, round, mine)
+    if mine is not None and round.state == "open":
+        outcome.changes += seat_waiting(event, round, person, room.id)
     return outcome
 
 
@@ -266,7 +268,8 @@ def away(event: Event, actor: Actor, command: Away, now: int) -> Outcome:
     """Nothing if it is so already. Refuses `unknown_room`."""
     room = event.rounds.room(command.room)
     seat = room.seats.get(command.person)
-    if seat is None or room.closed or (seat.away_since is not None) == command.away:
+    is_open = event.rounds.items[room.round].state == "open" and not room.closed
+    if seat is None or not is_open or (seat.away_since is not None) == command.away:
         return Outcome()
     return Outcome([WentAway(room.id, command.person, command.away)])
 
@@ -278,9 +281,7 @@ def release(event: Event, actor: Actor, command: Release, now: int) -> Outcome:
     seat = room.seats.get(command.person)
     if seat is None or seat.away_since != command.away_since or now < command.away_since + round.hold * SECOND:
         return Outcome()
-    outcome = Outcome([Left(room.id, command.person)])
-    _fill(event, outcome, round, room)
-    return outcome
+    return Outcome([Left(room.id, command.person), *seat_waiting(event, round, command.person)])
 
 
 def timers(event: Event) -> Iterator[Timer]:
@@ -342,10 +343,26 @@ def _emptiest(event: Event, round: Round) -> str:
     return max(rooms, key=lambda room: room.free).id if rooms else ""
 
 
-def _fill(event: Event, outcome: Outcome, round: Round, room: Room) -> None:
-    """The seat that becomes free goes to the first who waits."""
-    if round.waiting and round.state == "open" and not room.closed:
-        outcome.changes.append(Assigned(round.number, round.seed, {round.waiting[0]: room.id}, ()))
+def seat_waiting(event: Event, round: Round, gone: str = "", to: str = "") -> list[Change]:
+    """Free seats go to those who wait, in order, once `gone` has left their seat (for one in `to`). Nobody is put to those whom
+    they must not meet: they wait on."""
+    people = event.rounds.people
+    seated = {room.id: {*room.seats} - {gone} for room in event.rounds.of(round) if not room.closed}
+    if to:
+        seated[to].add(gone)
+    found: dict[str, str] = {}
+    for person in round.waiting:
+        apart = people[person].apart if person in people else ""
+        free = {
+            id: event.rounds.rooms[id].capacity - len(others)
+            for id, others in seated.items()
+            if not apart or all(one not in people or people[one].apart != apart for one in others)
+        }
+        room = max(free, key=lambda one: free[one], default="")
+        if person != gone and room and free[room] > 0:
+            found[person] = room
+            seated[room].add(person)
+    return [Assigned(round.number, round.seed, found, ())] if found else []
 
 
 # Applying.
@@ -363,7 +380,7 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
     round.seed = change.seed
     touched: dict[str, None] = {}
     for person, id in change.seats.items():
-        old, room = event.rounds.room_of(round, person), event.rounds.rooms[id]
+        old, room = event.rounds.seat_in(round, person), event.rounds.rooms[id]
         if old is room:
             continue
         if old is not None:
@@ -376,6 +393,10 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
             round.waiting.remove(person)
         touched[f"room/{id}"] = None
     for person in change.waiting:
+        old = event.rounds.seat_in(round, person)
+        if old is not None:
+            unseat(event, old, person)
+            touched[f"room/{old.id}"] = None
         if person not in round.waiting:
             round.waiting.append(person)
     return ("rounds", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))

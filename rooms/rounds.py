@@ -32,6 +32,7 @@ from rooms.breakout import (
     while_open,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.participation import seat_waiting
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -178,7 +179,7 @@ def open_round(event: Event, actor: Actor, command: Open, now: int) -> Outcome:
     if running_round(event) is not None:
         raise Refused("round_running", field="round")
     ends_at = now + command.minutes * MINUTE if command.minutes else None
-    return Outcome([Opened(round.number, ends_at)], {"round": round.number, "ends_at": ends_at})
+    return Outcome([Opened(round.number, ends_at), *seat_waiting(event, round)], {"round": round.number, "ends_at": ends_at})
 
 
 def close(event: Event, actor: Actor, command: Close, now: int) -> Outcome:
@@ -269,7 +270,7 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
     round = event.rounds.items[change.round]
     round.state, round.opened_at, round.ends_at = "open", now, change.ends_at
     for room in event.rounds.of(round):
-        for person, seat in room.seats.items():
+        for person, seat in room.seats.items() if not room.closed else ():
             seat.away_since = now
             hold(event, room, person, now)
     return ("rounds", *(f"room/{id}" for id in round.rooms), *seats_of(event, everybody(event)))
