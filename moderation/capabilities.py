@@ -17,8 +17,10 @@ from rooms import (
     inbox,
     joining,
     messages,
+    moving_up,
     participation,
     programme,
+    register,
     registration,
     results,
     retention,
@@ -34,6 +36,7 @@ COMMANDS: Commands = {
     **contributions.COMMANDS,
     **support.COMMANDS,
     **registration.COMMANDS,
+    **moving_up.COMMANDS,
     **messages.COMMANDS,
     **inbox.COMMANDS,
     **retention.COMMANDS,
@@ -50,7 +53,7 @@ _APPLY: Changes = {
     **joining.CHANGES,
     **contributions.CHANGES,
     **support.CHANGES,
-    **registration.CHANGES,
+    **register.CHANGES,
     **messages.CHANGES,
     **inbox.CHANGES,
     **retention.CHANGES,
@@ -60,7 +63,7 @@ _APPLY: Changes = {
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers, rounds.timers, participation.timers)
+_TIMERS: tuple[Timers, ...] = (programme.timers, moving_up.timers, messages.timers, rounds.timers, participation.timers)
 
 AnyChange = (
     programme.Configured
@@ -72,20 +75,20 @@ AnyChange = (
     | contributions.Moved
     | support.Given
     | support.TakenBack
-    | registration.Registered
-    | registration.Seated
-    | registration.Confirmed
-    | registration.Left
-    | registration.Returned
-    | registration.Corrected
-    | registration.Relocated
-    | registration.CheckedIn
-    | registration.Consented
-    | registration.Withdrawn
-    | registration.Entered
-    | registration.AskedAgain
-    | registration.Told
-    | registration.Erased
+    | register.Registered
+    | register.Seated
+    | register.Confirmed
+    | register.Left
+    | register.Returned
+    | register.Corrected
+    | register.Relocated
+    | register.CheckedIn
+    | register.Consented
+    | register.Withdrawn
+    | register.Entered
+    | register.AskedAgain
+    | register.Told
+    | register.Erased
     | messages.Queued
     | messages.Moved
     | messages.SentToAll
@@ -144,7 +147,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten, results.forgotten):
+    for forget in (contributions.forgotten, register.forgotten, inbox.forgotten, results.forgotten):
         change = forget(change)
     return change
 

@@ -10,7 +10,7 @@ from rooms.inbox import Inbox
 from rooms.joining import Attendance
 from rooms.messages import Messages
 from rooms.programme import Phase, Programme
-from rooms.registration import Registrations
+from rooms.register import Registrations
 from rooms.results import Results
 from rooms.support import Supports
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rooms import inbox, messages, registration
+from rooms import inbox, messages
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.consent import SIGNED, may
 from rooms.joining import Renamed, rename
+from rooms.moving_up import leave
 from rooms.programme import ms
+from rooms.register import Number, Registration, mine
+from rooms.registration import forget
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -21,7 +24,7 @@ class Erase(Command, frozen=True):
     """Cancel, and delete all that is known of the person (GDPR Art. 17): letters, names that sign contributions, and what they
     cancelled before. `token`: that of the registration's link; staff need none."""
 
-    registration: registration.Number
+    registration: Number
     token: str | None = None
 
 
@@ -44,10 +47,10 @@ def due(event: Event) -> int:
 
 def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     """Refuses `unknown_registration`."""
-    item = registration.mine(event, actor, command.registration, command.token)
+    item = mine(event, actor, command.registration, command.token)
     outcome = Outcome([], {"number": item.number, "status": "cancelled"})
     if item.status != "cancelled":
-        registration.leave(event, outcome, item, "cancelled", now)
+        leave(event, outcome, item, "cancelled", now)
     known = set(item.contacts.values())
     numbers = {item.number}
     for one in event.registrations.items.values():
@@ -85,8 +88,8 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     return outcome
 
 
-def _forget(event: Event, outcome: Outcome, item: registration.Registration) -> None:
-    registration.forget(outcome, item)
+def _forget(event: Event, outcome: Outcome, item: Registration) -> None:
+    forget(outcome, item)
     messages.drop(event, outcome, f"registration/{item.number}")
 
 
@@ -95,7 +98,7 @@ def _forget_mail(event: Event, outcome: Outcome, mail: inbox.Mail) -> None:
     messages.drop(event, outcome, f"mail/{mail.number}")
 
 
-def _unsign(event: Event, outcome: Outcome, item: registration.Registration, *, all: bool) -> None:
+def _unsign(event: Event, outcome: Outcome, item: Registration, *, all: bool) -> None:
     """Delete the names that sign these people's contributions, and at least those that they did not want to be shown: when the
     registration is forgotten, so is that."""
     ids = [

@@ -15,7 +15,7 @@ from moderation.roles import actor, hashed
 from rooms.command import SYSTEM, Actor, Change, Outcome, Refused
 from rooms.contributions import Contribution, State
 from rooms.entrance import code_at
-from rooms.registration import token
+from rooms.register import token
 
 SECRET = "geheim"
 NOW = 1_597_941_720_000

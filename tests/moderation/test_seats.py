@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from moderation.capabilities import AnyChange, forgotten, timers
 from rooms.command import SYSTEM, Change, Refused
 from rooms.programme import ms
-from rooms.registration import LIVE, CheckedIn, Registration, Seated, token
+from rooms.register import LIVE, CheckedIn, Registration, Seated, token
 from tests.moderation.evening import PROGRAMME, Evening, same
 
 STARTS = ("2020-08-31T18:00:00+02:00", "2020-10-08T18:00:00+02:00", "2020-10-08T19:00:00+02:00")

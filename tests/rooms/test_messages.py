@@ -14,7 +14,7 @@ from moderation.capabilities import timers
 from rooms.command import SYSTEM, Refused
 from rooms.messages import CLAIMED_FOR, GIVE_UP, MEANT_FOR, RETRY, Kind, Message, ToAll
 from rooms.programme import ms
-from rooms.registration import token
+from rooms.register import token
 from tests.moderation.evening import LETTER, PROGRAMME, Evening, same
 
 STARTS, ENDS = "2020-08-31T18:00:00+02:00", "2020-08-31T20:30:00+02:00"

@@ -11,7 +11,7 @@ import pytest
 from moderation.capabilities import AnyChange, forgotten, timers
 from rooms.command import SYSTEM, Outcome
 from rooms.programme import ms
-from rooms.registration import token
+from rooms.register import token
 from rooms.retention import DAY, due
 from tests.moderation.evening import LETTER, PROGRAMME, Evening, same
 
