@@ -226,7 +226,7 @@ def check(life: Life) -> None:
 def test_rounds_live_and_end_under_random_commands() -> None:
     happened: Counter[str] = Counter()
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(st.integers(0, 2**32))
     def play(seed: int) -> None:
         chance, life = Random(seed), Life()

@@ -348,7 +348,7 @@ def test_random_commands_keep_the_rules_and_replay_to_the_same_state(theme: str)
     outcomes: dict[str, Counter[str]] = {name: Counter() for name in COMMANDS}
     states: set[State] = set()
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(st.integers(0, 2**32))
     def play(seed: int) -> None:
         chance, evening = Random(seed), Played()
@@ -406,7 +406,7 @@ def test_old_state_and_changes_are_the_state_as_loaded_afresh(name: str) -> None
     assert same(msgspec.msgpack.decode(evening.snapshot(), type=Event), evening.event)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(STEPS), max_size=25))
 def test_no_sequence_of_steps_leads_out_of_the_state_machine(names: list[str]) -> None:
     evening = Evening()

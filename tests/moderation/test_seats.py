@@ -192,7 +192,7 @@ def check(registering: Registering) -> None:
 def test_seats_are_never_oversold_and_go_in_order_of_arrival() -> None:
     happened: Counter[str] = Counter()
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(st.integers(0, 2**32))
     def play(seed: int) -> None:
         chance, registering = Random(seed), Registering()

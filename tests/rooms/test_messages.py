@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.capabilities import timers
@@ -365,7 +365,7 @@ STEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@settings(deadline=None)
+
 @given(st.lists(st.sampled_from([*STEPS, "timers"]), max_size=25))
 def test_whatever_happens_it_is_handed_over_once_for_each_time_that_somebody_asked(steps: list[str]) -> None:
     evening = Registering()
