@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Locator, expect
 from tests.browser.camera import ALLOWED, DENIED, MISSING, fake_camera
 from tests.browser.cast import PHONE, Cast, Person, Size
 from tests.browser.conftest import launched
-from tests.browser.test_access import LOOKS, violations
+from tests.browser.test_access import violations
 from tests.browser.test_camera import DETECTOR
 from tests.flow.evening import Evening, refusal
 from tests.flow.line import Line
@@ -244,8 +244,7 @@ async def test_what_was_done_without_a_network_survives_that_the_page_is_closed(
 ) -> None:
     numbers = [(await registers(f"Gast {letter}"))["number"] for letter in "ABC"]
     door = await at_door(cast, url=line.url)
-    door.in_trouble = True
-    await line.cut()
+    await door.loses(line)
     await expect(door.page.locator("#offline")).to_be_visible()
     for letter in "ABC":
         await door.checks_in(f"Gast {letter}")
@@ -255,7 +254,7 @@ async def test_what_was_done_without_a_network_survives_that_the_page_is_closed(
     await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 4")
     await door.page.close()
 
-    await line.mend()
+    await door.finds(line)
     again = await cast.at(Door, door.page.context, line.url)
     await again.arrives()
     await expect(again.row("Gast A")).to_contain_text("here since")
@@ -271,14 +270,13 @@ async def test_two_tablets_that_check_in_the_same_guest_make_one_check_in(
 ) -> None:
     number = (await registers("Anna"))["number"]
     first, second = await at_door(cast, url=line.url), await at_door(cast, size=TABLET)
-    first.in_trouble = True
-    await line.cut()
+    await first.loses(line)
     await expect(first.page.locator("#offline")).to_be_visible()
     await first.checks_in("Anna")
     await second.checks_in("Anna")
     await expect(second.row("Anna")).to_contain_text("here since")
 
-    await line.mend()
+    await first.finds(line)
     await expect(first.row("Anna")).to_contain_text("here since")
     await expect(first.page.locator("#waits")).to_be_hidden()
     await expect(first.page.locator("#troubles")).to_be_hidden()
@@ -309,13 +307,12 @@ async def test_what_is_refused_later_is_shown_at_the_guest_and_in_a_list(
     number = (await registers("Anna"))["number"]
     await registers("Bernd")
     door = await at_door(cast, url=line.url)
-    door.in_trouble = True
-    await line.cut()
+    await door.loses(line)
     await expect(door.page.locator("#offline")).to_be_visible()
     await door.checks_in("Anna")
     await (await evening.staff("helper", "door")).do("registration.cancel", registration=number)
 
-    await line.mend()
+    await door.finds(line)
     troubles = door.page.locator("#troubles")
     await expect(troubles).to_contain_text("Please look at these")
     await expect(troubles).to_contain_text(re.compile("Anna.*the registration is “cancelled”"))
@@ -383,7 +380,6 @@ async def test_one_tap_checks_in_and_one_takes_it_back(cast: Cast, registers: Re
 async def test_walk_ins_get_seats_until_there_are_none(cast: Cast, evening: Evening, registers: Registers, line: Line) -> None:
     await registers("Party", party=4)
     door = await at_door(cast, url=line.url)
-    door.in_trouble = True
     form = door.page.locator("#walkin-form")
 
     async def comes(name: str, people: str, *, agrees: bool = True) -> None:
@@ -413,13 +409,13 @@ async def test_walk_ins_get_seats_until_there_are_none(cast: Cast, evening: Even
     await comes("Herr Scheu", "1", agrees=False)
     await expect(door.row("Herr Scheu")).to_contain_text("not on camera")
 
-    await line.cut()
+    await door.loses(line)
     await expect(door.page.locator("#offline")).to_be_visible()
     await comes("Paar Pünktlich", "2")
     await expect(door.page.locator("#waits")).to_contain_text("Paar Pünktlich, 2 without a registration")
     await comes("Paar Später", "2")
     await expect(door.page.locator("#waits li")).to_have_count(2)
-    await line.mend()
+    await door.finds(line)
     await expect(door.row("Paar Pünktlich")).to_contain_text("here since")
     await expect(door.page.locator("#troubles")).to_contain_text(re.compile("Paar Später.*There are not enough free seats"))
     await expect(door.row("Paar Später")).to_have_count(0)
@@ -532,17 +528,15 @@ async def test_without_javascript_the_list_the_search_and_the_buttons_are_forms(
     await expect(door.row("Familie Spontan")).to_contain_text("here since")
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
 @pytest.mark.parametrize("size", [SMALL, TABLET], ids=["phone", "tablet"])
 async def test_axe_finds_nothing_at_the_door(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers, line: Line, size: Size, look: dict[str, Any]
+    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers, line: Line, size: Size
 ) -> None:
     anna, bernd = await registers("Anna", consents=["picture"]), await registers("Bernd")
     waits = await registers("Wartet", party=8)
     await registers("Verborgen", contingent="off_camera", consents=[])
     async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching, size=size, url=line.url, **look)
-        door.in_trouble = True
+        door = await at_door(watching, size=size, url=line.url)
         found = await violations(door.page)
         for shown, tone in ((code(evening, anna), "good"), (code(evening, waits), "turn"), ("nonsense", "bad")):
             await door.scans(shown)
@@ -552,13 +546,13 @@ async def test_axe_finds_nothing_at_the_door(
         await door.page.locator("#walkin > summary").click()
         found += await violations(door.page)
         await door.filters("All")
-        await line.cut()
+        await door.loses(line)
         await expect(door.page.locator("#offline")).to_be_visible()
         await door.checks_in("Bernd")
         await expect(door.page.locator("#waits")).to_be_visible()
         found += await violations(door.page)
         await (await evening.staff("helper", "door")).do("registration.cancel", registration=bernd["number"])
-        await line.mend()
+        await door.finds(line)
         await expect(door.page.locator("#troubles")).to_be_visible()
         found += await violations(door.page)
         assert found == []
