@@ -101,7 +101,7 @@ async def registers(evening: Evening) -> Registers:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def eyes(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[Browser]]]:
-    """Browsers with a camera of their own."""
+    """Browsers with another camera."""
     async with AsyncExitStack() as closing:
 
         async def opened(*options: str) -> Browser:
@@ -165,9 +165,7 @@ async def test_a_code_on_film_checks_its_guest_in_and_undo_takes_it_back(
         watching.assert_no_faults()
 
 
-async def test_every_code_gets_a_clear_answer(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers
-) -> None:
+async def test_every_code_gets_a_clear_answer(cast: Cast, evening: Evening, registers: Registers) -> None:
     guests = {name: await registers(name) for name in ("Anna", "Bernd", "Carla")}
     guests["Karla"] = await registers("Karla", place="conference", consents=[])
     guests["Party"] = await registers("Party", party=4)
@@ -187,54 +185,50 @@ async def test_every_code_gets_a_clear_answer(
         (code(evening, guests["Waltraud"]), "turn", "On the waiting list"),
         (right.lower().replace("/r/", "/r/"), "good", "Checked in"),
     ]
-    async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching)
-        for text, tone, words in answers:
-            await door.scans(text)
-            await expect(door.result).to_contain_text(re.compile(words))
-            await expect(door.result).to_have_attribute("data-tone", tone)
-            box = await door.result.bounding_box()
-            assert box is not None
-            assert 0 <= box["y"] < SMALL[1] - 100, "the answer is out of sight"
-        watching.assert_no_faults()
+    door = await at_door(cast)
+    for text, tone, words in answers:
+        await door.scans(text)
+        await expect(door.result).to_contain_text(re.compile(words))
+        await expect(door.result).to_have_attribute("data-tone", tone)
+        box = await door.result.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < SMALL[1] - 100, "the answer is out of sight"
 
-        # Two seats become free: she moves up and has not confirmed yet. Checking in confirms it.
-        await desk.do("registration.cancel", registration=guests["Carla"]["number"])
-        await desk.do("registration.correct", registration=guests["Waltraud"]["number"], party=2)
-        await expect(door.row("Waltraud")).to_contain_text("not confirmed yet")
-        await door.scans(code(evening, guests["Waltraud"]))
-        await expect(door.result).to_contain_text("Not confirmed yet")
-        await door.result.get_by_role("button", name="Check in 2 people").click()
-        await expect(door.result).to_contain_text("Checked in")
-        await expect(door.row("Waltraud")).to_contain_text("here since")
-        await expect(door.row("Waltraud")).not_to_contain_text("not confirmed yet")
+    # Two seats become free: she moves up and has not confirmed yet. Checking in confirms it.
+    await desk.do("registration.cancel", registration=guests["Carla"]["number"])
+    await desk.do("registration.correct", registration=guests["Waltraud"]["number"], party=2)
+    await expect(door.row("Waltraud")).to_contain_text("not confirmed yet")
+    await door.scans(code(evening, guests["Waltraud"]))
+    await expect(door.result).to_contain_text("Not confirmed yet")
+    await door.result.get_by_role("button", name="Check in 2 people").click()
+    await expect(door.result).to_contain_text("Checked in")
+    await expect(door.row("Waltraud")).to_contain_text("here since")
+    await expect(door.row("Waltraud")).not_to_contain_text("not confirmed yet")
 
 
 async def test_without_a_network_right_codes_are_told_from_forged_ones_and_sent_when_it_is_back(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers, line: Line
+    cast: Cast, evening: Evening, registers: Registers, line: Line
 ) -> None:
     anna, bernd = await registers("Anna"), await registers("Bernd")
-    async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching, url=line.url)
-        door.in_trouble = True
-        await line.cut()
-        await expect(door.page.locator("#offline")).to_be_visible()
+    door = await at_door(cast, url=line.url)
+    door.in_trouble = True
+    await line.cut()
+    await expect(door.page.locator("#offline")).to_be_visible()
 
-        await door.scans(code(evening, bernd)[:-3] + "AAA")
-        await expect(door.result).to_contain_text("This code is not valid")
-        await door.scans(re.sub(r"\.\d+\.", ".4711.", code(evening, anna)))
-        await expect(door.result).to_contain_text("Not on the list of this device")
-        await door.scans(code(evening, anna))
-        await expect(door.result).to_contain_text("Checked in, will be sent")
-        await expect(door.result).to_have_attribute("data-tone", "good")
-        await expect(door.row("Anna")).to_contain_text("checked in, will be sent")
-        await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 1")
+    await door.scans(code(evening, bernd)[:-3] + "AAA")
+    await expect(door.result).to_contain_text("This code is not valid")
+    await door.scans(re.sub(r"\.\d+\.", ".4711.", code(evening, anna)))
+    await expect(door.result).to_contain_text("Not on the list of this device")
+    await door.scans(code(evening, anna))
+    await expect(door.result).to_contain_text("Checked in, will be sent")
+    await expect(door.result).to_have_attribute("data-tone", "good")
+    await expect(door.row("Anna")).to_contain_text("checked in, will be sent")
+    await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 1")
 
-        await line.mend()
-        await expect(door.row("Anna")).to_contain_text("here since")
-        await expect(door.page.locator("#waits")).to_be_hidden()
-        await expect(door.result.locator(".result__title")).to_have_text("Checked in")
-        watching.assert_no_faults()
+    await line.mend()
+    await expect(door.row("Anna")).to_contain_text("here since")
+    await expect(door.page.locator("#waits")).to_be_hidden()
+    await expect(door.result.locator(".result__title")).to_have_text("Checked in")
     assert (await steps(evening, anna["number"])).count("here") == 1
     assert "here" not in await steps(evening, bernd["number"])
 
@@ -529,33 +523,30 @@ async def test_without_javascript_the_list_the_search_and_the_buttons_are_forms(
 
 
 @pytest.mark.parametrize("size", [SMALL, TABLET], ids=["phone", "tablet"])
-async def test_axe_finds_nothing_at_the_door(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers, line: Line, size: Size
-) -> None:
+async def test_axe_finds_nothing_at_the_door(cast: Cast, evening: Evening, registers: Registers, line: Line, size: Size) -> None:
     anna, bernd = await registers("Anna", consents=["picture"]), await registers("Bernd")
     waits = await registers("Wartet", party=8)
     await registers("Verborgen", contingent="off_camera", consents=[])
-    async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching, size=size, url=line.url)
-        found = await violations(door.page)
-        for shown, tone in ((code(evening, anna), "good"), (code(evening, waits), "turn"), ("nonsense", "bad")):
-            await door.scans(shown)
-            await expect(door.result).to_have_attribute("data-tone", tone)
-            found += await violations(door.page)
-        await door.filters("Camera")
-        await door.page.locator("#walkin > summary").click()
+    door = await at_door(cast, size=size, url=line.url)
+    found = await violations(door.page)
+    for shown, tone in ((code(evening, anna), "good"), (code(evening, waits), "turn"), ("nonsense", "bad")):
+        await door.scans(shown)
+        await expect(door.result).to_have_attribute("data-tone", tone)
         found += await violations(door.page)
-        await door.filters("All")
-        await door.loses(line)
-        await expect(door.page.locator("#offline")).to_be_visible()
-        await door.checks_in("Bernd")
-        await expect(door.page.locator("#waits")).to_be_visible()
-        found += await violations(door.page)
-        await (await evening.staff("helper", "door")).do("registration.cancel", registration=bernd["number"])
-        await door.finds(line)
-        await expect(door.page.locator("#troubles")).to_be_visible()
-        found += await violations(door.page)
-        assert found == []
+    await door.filters("Camera")
+    await door.page.locator("#walkin > summary").click()
+    found += await violations(door.page)
+    await door.filters("All")
+    await door.loses(line)
+    await expect(door.page.locator("#offline")).to_be_visible()
+    await door.checks_in("Bernd")
+    await expect(door.page.locator("#waits")).to_be_visible()
+    found += await violations(door.page)
+    await (await evening.staff("helper", "door")).do("registration.cancel", registration=bernd["number"])
+    await door.finds(line)
+    await expect(door.page.locator("#troubles")).to_be_visible()
+    found += await violations(door.page)
+    assert found == []
 
 
 async def test_thumbs_hit_everything_and_nothing_runs_out_of_a_small_screen(cast: Cast, registers: Registers) -> None:
