@@ -21,6 +21,7 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from frontend import alphabet
+from frontend.compiled import Compiled
 from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, text, wording
 
 __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", "wording"]
@@ -156,6 +157,7 @@ class _CodeGenerator(CodeGenerator):
 def _environment(lang: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=Compiled(TEMPLATES / "__pycache__", lang),
         extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,

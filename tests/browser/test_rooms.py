@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.cast import LAPTOP, PHONE, Cast, Moderator, Participant, Size
-from tests.browser.test_access import LOOKS, violations
+from tests.browser.test_access import violations
 from tests.flow.evening import Evening
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -108,12 +107,11 @@ async def test_the_time_left_is_told_once_and_calmly(cast: Cast, evening: Evenin
         await expect(say).to_have_text(words)
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
-async def test_axe_finds_nothing_in_the_small_groups(cast: Cast, evening: Evening, size: Size, look: dict[str, Any]) -> None:
+async def test_axe_finds_nothing_in_the_small_groups(cast: Cast, evening: Evening, size: Size) -> None:
     moderator = await prepares(cast, size, policy="people choose")
     found = await violations(moderator.page)
-    home = await cast.home(size, **look)
+    home = await cast.home(size)
     found += await violations(home.page)
     await moderator.page.get_by_role("button", name="Begin").click()
     await home.page.get_by_role("button", name="Go in (Mobility)").click()
