@@ -83,6 +83,7 @@ class Desk:
         self.clock = stored.now - _clock()
         self.on_touched: Callable[[Iterable[str]], None] = lambda keys: None
         self.on_reset: Callable[[], None] = lambda: None
+        self.onlookers: list[Callable[[Sequence[str]], None]] = []
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._waiting: list[Waiting] = []
         self._wake = asyncio.Event()
@@ -315,7 +316,12 @@ class Desk:
         if len(recent) > RECENT:
             self._older, self._recent = recent, {}
         if decided.touched:
-            _tell(self.on_touched, decided.touched)
+            self._touched(decided.touched)
+
+    def _touched(self, keys: Sequence[str]) -> None:
+        _tell(self.on_touched, keys)
+        for onlooker in self.onlookers:
+            _tell(onlooker, keys)
 
     def _settle(self) -> None:
         readers, self._readers = self._readers, []
@@ -340,7 +346,7 @@ class Desk:
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._ahead = False
         _tell(self.on_reset)
-        _tell(self.on_touched, [key for key, seq in self.event.touched.items() if seq > settled])
+        self._touched([key for key, seq in self.event.touched.items() if seq > settled])
         self._settle()
 
     async def _read_again(self) -> Stored | None:
@@ -369,7 +375,7 @@ class Desk:
             return False
         if following:
             metrics.BUS.observe(max(0, self.now() - following[-1][1]) / 1000)
-            _tell(self.on_touched, self._apply(following))
+            self._touched(self._apply(following))
         return True
 
     async def _look(self) -> None:
@@ -391,7 +397,7 @@ class Desk:
             names = await self.writer.do(self.log.names, self.id, renamed)
             self.names.update({person: names.get(person, "") for person in renamed})
         metrics.GAPS.inc(len(rows))
-        _tell(self.on_touched, self._apply(rows))
+        self._touched(self._apply(rows))
 
     def _apply(self, rows: Sequence[Row]) -> list[str]:
         touched: list[str] = []

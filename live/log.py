@@ -7,10 +7,11 @@ database is the arbiter. SQLite: `BEGIN IMMEDIATE`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -59,6 +60,14 @@ PEOPLE = sa.Table(
     sa.Column("event", sa.Integer, primary_key=True),
     sa.Column("person", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
+)
+NOTES = sa.Table(
+    "notes",
+    METADATA,
+    sa.Column("event", sa.Integer, primary_key=True),
+    sa.Column("room", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 KEYS = sa.Table("keys", METADATA, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False))
 
@@ -157,6 +166,12 @@ class Log:
         """Give all connections back."""
         self._drop()
         self.engine.dispose()
+
+    @contextlib.contextmanager
+    def transaction(self, *, writes: bool = False) -> Iterator[Connection]:
+        """For neighbours that keep something else here (`live/notes_store.py`). One that writes, only in the writer's turn."""
+        with _translated(), (self._writing() if writes else self.engine.connect()) as connection, connection.begin():
+            yield connection
 
     def key(self, name: str) -> str:
         """A secret of this installation, made on first use (256 bits)."""
