@@ -55,6 +55,17 @@ def merged(state: bytes, updates: list[bytes], most: int | None = None) -> Merge
     return Merged(written, vector, NOTHING if not news else news[0] if len(news) == 1 else merge_updates(*news))
 
 
+def appended(state: bytes, lines: list[str], most: int) -> Merged:
+    """The document with a paragraph more for each line. Raises Full."""
+    document = _read(state)
+    updates: list[bytes] = []
+    document.observe(lambda event: updates.append(event.update))
+    with document.transaction():
+        for line in lines:
+            _notes(document).children.append(XmlElement("paragraph", {}, [XmlText(line)]))
+    return merged(state, updates, most)
+
+
 def missing(state: bytes, vector: bytes) -> bytes:
     """The update for somebody whose document is at this state vector."""
     return _read(state).get_update(vector)

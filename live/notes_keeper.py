@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from live.notes_document import Full, Gap, Merged, merged, missing, text_of
+from live.notes_document import Full, Gap, Merged, appended, merged, missing, text_of
 
 LOGGER = logging.getLogger("plenum.notes")
 SECONDS = 5.0
@@ -52,6 +52,11 @@ class Keeper:
     async def merged(self, state: bytes, updates: list[bytes], most: int | None = None) -> Merged:
         """See `notes_document.merged`. Raises Gap, Full, Lost, Unready, as the others do."""
         answer = await self._ask("merged", state, updates, most)
+        return Merged(*answer)
+
+    async def appended(self, state: bytes, lines: list[str], most: int) -> Merged:
+        """See `notes_document.appended`."""
+        answer = await self._ask("appended", state, lines, most)
         return Merged(*answer)
 
     async def missing(self, state: bytes, vector: bytes) -> bytes:
@@ -122,7 +127,7 @@ def keep(requests: socket.socket) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the library writes there what people have written
-    work: dict[str, Callable[..., Any]] = {"merged": merged, "missing": missing, "text_of": text_of}
+    work: dict[str, Callable[..., Any]] = {"appended": appended, "merged": merged, "missing": missing, "text_of": text_of}
     requests.sendall(b"\0")
     with requests.makefile("rwb") as file:
         while len(head := file.read(_LENGTH.size)) == _LENGTH.size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,14 +14,13 @@ from live import notes_store as store
 from live.desk import Desk
 from live.fanout import BINARY, Frame, Link
 from live.hub import TOO_SLOW
+from live.notes_document import Merged
 from live.notes_protocol import Malformed, Presence
+from moderation.roles import NotesRight
 
 PRESENT_SECONDS = 30.0
 """So long somebody at another process is believed to be there; y-protocols says it again after half of it."""
-STATE_BYTES, NAME_CHARACTERS = 2_000, 60
-
-Right = Literal["write", "read", ""]
-
+STATE_BYTES = 2_000
 
 class Id(msgspec.Struct, forbid_unknown_fields=True):
     """Of a piece of text."""
@@ -69,7 +68,7 @@ class Met(NamedTuple):
 class Connection:
     """One editor. `taken`: how many of its messages with content are in the document; `given`: how many there were."""
 
-    def __init__(self, sheet: Sheet, link: Link, person: str, right: Right, ours: bool) -> None:
+    def __init__(self, sheet: Sheet, link: Link, person: str, right: NotesRight, ours: bool) -> None:
         self.sheet, self.link, self.person, self.right, self.ours = sheet, link, person, right, ours
         self.given = self.taken = self.saved = 0
         self.deaf = False
@@ -114,24 +113,25 @@ class Connection:
 
 
 def cleaned(state: str, known: str) -> str:
-    """What may be passed on of an editor's state. Nobody bears another's name: one that is `known` counts. Raises Malformed."""
+    """What may be passed on of an editor's state. Nobody chooses a name here: the one that is `known` counts. Raises Malformed."""
     try:
         said = _STATE.decode(state)
     except msgspec.DecodeError as error:
         raise Malformed("no state of an editor") from error
-    said.user.name = known or said.user.name[:NAME_CHARACTERS]
+    said.user.name = known
     return _JSON.encode(said).decode()
 
 
 class Sheet:
-    """The notes of one room in this process. `seq`: the row up to which `state` has all; `waiting`: what is in no row yet."""
+    """The notes of one room in this process. `seq`: the row up to which `state` has all; `waiting`: what is in no row yet;
+    `wiped`: the row that says that what was before it is deleted."""
 
     def __init__(self, desk: Desk, room: str) -> None:
         self.desk, self.room, self.epoch = desk, room, desk.epoch
         self.slow_seconds = desk.settings.slow_seconds
         self.turn = asyncio.Lock()
         self.state, self.vector = protocol.NOTHING, b"\0"
-        self.seq = self.rows = self.held = 0
+        self.seq = self.rows = self.held = self.wiped = 0
         self.users = 0
         self.read = False
         self.waiting: list[bytes] = []
@@ -143,6 +143,18 @@ class Sheet:
     def key(self) -> tuple[str, str]:
         """Event and room."""
         return self.desk.slug, self.room
+
+    def take(self, merged: Merged, sender: Connection | None = None) -> None:
+        """The document is now this, in the sheet's turn; what is new goes to everybody but its sender, and waits to be saved."""
+        self.state, self.vector = merged.state, merged.vector
+        if merged.news != protocol.NOTHING:
+            self.waiting.append(merged.news)
+            self.show(protocol.updated(merged.news), sender)
+
+    @property
+    def past(self) -> str:
+        """Of another one, what a browser has kept is of no use: the log was replaced, or the notes were deleted."""
+        return f"{self.epoch}.{self.wiped}" if self.wiped else self.epoch
 
     def show(self, message: bytes, sender: Connection | None = None) -> None:
         """To everybody but the sender."""

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from live.log import EVENTS, NOTES, Log
+from live.log import EVENTS, NOTES, WIPED, Log
 
 Row = tuple[int, bytes]
 """seq, batch"""
@@ -50,7 +50,7 @@ def heads(log: Log, rooms: Sequence[tuple[int, str]]) -> list[int]:
 
 
 def append(log: Log, batches: Sequence[Batch]) -> list[Appended | None]:
-    """One commit for all of them; None for a batch of an event whose log was replaced."""
+    """One commit for all of them; None for a batch of an event whose log was replaced, or of a room whose notes were deleted."""
     with log.transaction(writes=True) as connection:
         epochs = _take(connection, {batch.event for batch in batches})
         return [_append(connection, batch) if epochs.get(batch.event) == batch.epoch else None for batch in batches]
@@ -64,7 +64,7 @@ def compact(log: Log, event: int, epoch: str, room: str, seq: int, state: bytes)
         of_room = (NOTES.c.event == event, NOTES.c.room == room)
         changed = connection.execute(NOTES.update().where(*of_room, NOTES.c.seq == seq).values(data=packed([state])))
         if changed.rowcount:
-            connection.execute(NOTES.delete().where(*of_room, NOTES.c.seq < seq))
+            connection.execute(NOTES.delete().where(*of_room, NOTES.c.seq < seq, NOTES.c.data != WIPED))
         return bool(changed.rowcount)
 
 
@@ -78,13 +78,20 @@ def unpacked(found: Sequence[Row]) -> list[bytes]:
     return [update for _, data in found for update in _UPDATES.decode(data)]
 
 
+def wiped(found: Sequence[Row]) -> int:
+    """The seq of the last of these rows that says that the notes were deleted; 0 if none does."""
+    return max((seq for seq, data in found if data == WIPED), default=0)
+
+
 def _take(connection: Connection, events: set[int]) -> dict[int, str]:
     wanted = sa.select(EVENTS.c.id, EVENTS.c.epoch).where(EVENTS.c.id.in_(sorted(events))).order_by(EVENTS.c.id)
     return {row.id: row.epoch for row in connection.execute(wanted.with_for_update())}
 
 
-def _append(connection: Connection, batch: Batch) -> Appended:
+def _append(connection: Connection, batch: Batch) -> Appended | None:
     missed = _rows(connection, batch.event, batch.room, batch.since)
+    if wiped(missed):
+        return None
     seq = max(batch.since, *(row[0] for row in missed), 0) + 1
     connection.execute(NOTES.insert().values(event=batch.event, room=batch.room, seq=seq, data=packed(batch.updates)))
     return Appended(seq, missed)

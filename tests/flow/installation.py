@@ -29,8 +29,8 @@ class Installation:
     """`async with Installation(folder, processes=2)`: `servers` answer on ports of their own, as on machines of their own;
     `to_redis` are their cables to Redis."""
 
-    def __init__(self, folder: Path, processes: int = 2, kind: type[Server] = Server, **settings: object) -> None:
-        self.folder, self.processes, self.kind, self.settings = folder, processes, kind, settings
+    def __init__(self, folder: Path, processes: int = 2, **settings: object) -> None:
+        self.folder, self.processes, self.settings = folder, processes, settings
         self.postgres, self.redis = Postgres(folder / "postgres"), RedisServer()
         self.servers: list[Server] = []
         self.to_redis: list[Line] = []
@@ -44,7 +44,7 @@ class Installation:
             cable = await self._open.enter_async_context(Line(self.redis.url.replace("redis://", "http://")))
             self.to_redis.append(cable)
             settings = {**OPEN_HANDED, "database_url": self.postgres.url, "redis_url": cable.url.replace("http://", "redis://")}
-            server = self.kind(self.folder / f"web-{number}", {**settings, **self.settings})
+            server = Server(self.folder / f"web-{number}", {**settings, **self.settings})
             self._open.callback(server.kill)
             self.servers.append(server)
         # One after the other: the first makes the tables.

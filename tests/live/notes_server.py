@@ -18,13 +18,12 @@ from websockets.typing import Subprotocol
 
 from live.app import create
 from live.identity import COOKIE
-from live.notes import SUBPROTOCOL
 from live.notes_document import text_in
-from live.notes_sheet import Right
+from live.notes_endpoint import SUBPROTOCOL
 from live.server import options
 from live.settings import load
 from moderation.event import Event
-from moderation.roles import actor
+from moderation.roles import NotesRight, actor
 from tests.flow.evening import ANSWERED_WITHIN
 from tests.flow.server import Server
 
@@ -32,7 +31,7 @@ SYNC, AWARENESS, AUTH = b"\0", b"\1", b"\2"
 _JSON = msgspec.json.Decoder()
 
 
-def rights(event: Event, person: str, room: str) -> Right:
+def rights(event: Event, person: str, room: str) -> NotesRight:
     """Everybody writes in rooms that are called `open…`; in those called `shown…`, moderators do, and the others read; elsewhere
     moderators only."""
     if room.startswith("open") or actor(event, person).any_of("moderator"):

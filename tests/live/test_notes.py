@@ -332,9 +332,11 @@ def test_reading_a_message_raises_nothing_else(data: bytes) -> None:
 
 
 async def test_the_others_see_who_is_there_and_who_has_left(evening: Evening) -> None:
+    person = await evening.person()
+    await person.do("person.join", name="Ben")
     async with editor(evening) as anna:
-        async with editor(evening) as ben:
-            await ben.send(aware(ben, {"user": {"name": "Ben", "color": "red"}, "evil": 1}))
+        async with editor(evening, cookie=person.cookie) as ben:
+            await ben.send(aware(ben, {"user": {"name": "Bens Chef", "color": "red"}, "evil": 1}))
             await anna.until(lambda: anna.present)
             assert state_in(anna.present[-1]) == {"user": {"name": "Ben"}, "cursor": None}
             async with editor(evening) as later:
@@ -350,8 +352,9 @@ async def test_nobody_speaks_for_somebody_else(evening: Evening) -> None:
         await jule.send(aware(jule, {"user": {"name": "Jemand"}}))
         await anna.until(lambda: anna.present)
         assert state_in(anna.present[-1])["user"] == {"name": "Jule Schmidt"}, "the name that the evening knows"
-        await ben.send(aware(ben, {"user": {"name": "Ben"}}))
+        await ben.send(aware(ben, {"user": {"name": "Jule Schmidt"}}))
         await anna.until(lambda: len(anna.present) == 2)
+        assert state_in(anna.present[-1])["user"] == {"name": ""}, "nobody has heard of a name"
         forged = protocol.presence([protocol.Presence(jule.doc.client_id, 99, '{"user":{"name":"Vandale"}}')])
         await ben.send(forged)
         await ben.says("danach")

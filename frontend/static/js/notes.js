@@ -2,18 +2,18 @@
  * Notes that all in a room edit at once. What is written stays on this device until the server has it (notes_kept.js), and is merged
  * with what the others have written. docs/protocol.md describes the messages.
  *
- * The page gives the words: within the element, `[data-notes-text]` (`data-label`, or an aria-labelledby, and the text as it is
- * without a script), buttons with `data-notes` (strong, em, heading, bullet_list, ordered_list, undo, redo) in a `[role=toolbar]`,
- * `[data-notes-state]` with the words for each state (`data-saved`, `data-saving`, `data-offline`, `data-full`, `data-reading`,
- * `data-closed`), and `[data-notes-people]` for the others' names (`data-somebody`: whom no name is known of).
- *
- * Event on the element: `plenum:notes` with `{ state, people }`.
+ * The page gives the words: within the element, `[data-notes-text]` (`data-label`, and the text as it is without a script, which stays
+ * until there is something better), `[data-notes-line]` (the form of those without a script), buttons with `data-notes` (strong, em,
+ * heading, bullet_list, ordered_list, undo, redo) in a `[role=toolbar]`, `[data-notes-state]` with the words for each state (`data-saved`,
+ * `data-saving`, `data-offline`, `data-full`, `data-reading`, `data-late`, `data-closed`), and `[data-notes-people]` for the others' names
+ * (`data-somebody`: whom no name is known of; `data-more`: so many more, after their number). `data-state` of the element is the state,
+ * as soon as the editor is there.
  */
 import * as kept from "./notes_kept.js";
 import { say } from "./tell.js";
 
-/** @typedef {"saved" | "saving" | "offline" | "full" | "reading" | "closed"} State */
-/** @typedef {{t: "welcome", epoch: string, right: "write" | "read", bytes: number, frame: number}} Welcome */
+/** @typedef {"saved" | "saving" | "offline" | "full" | "reading" | "late" | "closed"} State */
+/** @typedef {{t: "welcome", epoch: string, right: "write" | "read", has: string, bytes: number, frame: number}} Welcome */
 /** @typedef {Welcome | {t: "saved", count: number} | {t: "refused", code: string}} Said */
 /** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
 
@@ -36,11 +36,14 @@ const OFFLINE_AFTER = 2_500;
 const AGAIN_AFTER = 1_500;
 const AGAIN_ANYWAY = 20_000;
 const TOO_LARGE = 1009;
+const FORBIDDEN = 4503;
+/** So many of the others are named. */
+const NAMED = 8;
 /** Bytes of a message around its content, at most. */
 const AROUND = 64;
 
 /** @typedef {typeof import("./notes_editor.js")} Library */
-/** @typedef {{slug: string, room: string, name?: string, readonly?: boolean}} Options */
+/** @typedef {{slug: string, room: string}} Options */
 
 /**
  * Lets the notes of a room be edited in `element`. Rejects with a TypeError if there is no connection over which the editor could be
@@ -73,6 +76,12 @@ class Session {
   /** Whether the server has told that this person may write. Until then one writes on: it may be long without a network. */
   right = "write";
   frame = 65_536;
+  /** Whether what is written is kept on this device. */
+  keeps = true;
+  /** Whether something was written here that came too late. */
+  late = false;
+  /** What is shown of the text until the server has sent it. */
+  plain = /** @type {ChildNode[]} */ ([]);
   /** Whether the server has all that came before, so that what follows makes sense to it. */
   listening = false;
   full = false;
@@ -97,11 +106,10 @@ class Session {
    * @param {kept.Kept[]} before
    * @param {() => void} replaced
    */
-  constructor(element, { slug, room, name = "", readonly = false }, library, before, replaced) {
+  constructor(element, { slug, room }, library, before, replaced) {
     this.element = element;
     this.library = library;
     this.replaced = replaced;
-    this.readonly = readonly;
     this.notes = `${slug}/${room}`;
     this.address = `${location.protocol.replace("http", "ws")}//${location.host}/ws/${slug}/notes/${encodeURIComponent(room)}`;
     this.doc = new library.Doc();
@@ -110,21 +118,23 @@ class Session {
     this.stored = before.length;
     this.doc.on("update", (/** @type {Uint8Array} */ update, /** @type {unknown} */ origin) => this.changed(update, origin === this));
     this.awareness = new library.Awareness(this.doc);
-    this.awareness.setLocalStateField("user", { name });
+    this.awareness.setLocalStateField("user", {});
     this.awareness.on("update", (/** @type {unknown} */ _, /** @type {unknown} */ origin) => this.moved(origin === this));
     const place = /** @type {HTMLElement} */ (element.querySelector("[data-notes-text]"));
-    place.replaceChildren();
-    const list = /** @type {HTMLElement | null} */ (element.querySelector("[data-notes-people]"));
-    this.somebody = list?.dataset.somebody ?? "";
+    this.plain = [...place.childNodes];
+    this.list = /** @type {HTMLElement | null} */ (element.querySelector("[data-notes-people]"));
+    const somebody = this.list?.dataset.somebody ?? "";
     this.editor = library.open(place, {
       fragment: this.doc.getXmlFragment(ROOT),
       awareness: this.awareness,
-      editable: () => !this.readonly && this.right === "write",
+      editable: () => this.right === "write",
       buttons: [...element.querySelectorAll("button")].filter((button) => button.dataset.notes),
-      somebody: this.somebody,
+      somebody,
       most: this.frame / 4,
       onTooMuch: () => this.announce("full"),
     });
+    this.editor.dom.hidden = this.plain.length > 0;
+    if (before.length) this.reveal();
     const { signal } = this.stopped;
     walk(element.querySelector('[role="toolbar"]'), signal);
     addEventListener("online", () => this.again(Math.random() * 500), { signal });
@@ -132,6 +142,17 @@ class Session {
     addEventListener("pageshow", (event) => event.persisted && this.again(0), { signal });
     addEventListener("pagehide", () => this.give(), { signal });
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.probe(), { signal });
+  }
+
+  /** There is a text to be edited: that of the server, or what this device had kept. */
+  reveal() {
+    for (const node of this.plain) node.remove();
+    this.plain = [];
+    this.editor.dom.hidden = false;
+    this.element.dataset.state = this.state;
+    const line = /** @type {HTMLFormElement | null} */ (this.element.querySelector("[data-notes-line]"));
+    // Whoever has begun to write there finishes there.
+    if (line) line.hidden = !line.querySelector("textarea")?.value;
   }
 
   end() {
@@ -188,6 +209,7 @@ class Session {
     this.epoch = frame.epoch;
     this.right = frame.right;
     this.frame = frame.frame;
+    this.keep(frame.has);
     clearTimeout(this.timers.offline);
     this.after("steady", 10_000, () => (this.attempts = 0));
     this.editor.refresh();
@@ -196,6 +218,22 @@ class Session {
     this.awareness.setLocalState(this.awareness.getLocalState());
     this.awareness.setLocalState(this.awareness.getLocalState());
     this.show();
+  }
+
+  /**
+   * Only who may write keeps anything on this device. Whoever comes too late is told, and may copy it.
+   * @param {string} has the server's state vector
+   */
+  keep(has) {
+    const keeps = this.right === "write";
+    if (keeps && !this.keeps) void kept.replace(this.notes, this.epoch, this.library.encodeStateAsUpdate(this.doc));
+    if (!keeps) {
+      const known = this.library.decodeStateVector(Uint8Array.from(atob(has), (letter) => letter.charCodeAt(0)));
+      const mine = this.library.decodeStateVector(this.library.encodeStateVector(this.doc));
+      this.late = [...mine].some(([client, clock]) => clock > (known.get(client) ?? 0));
+      if (!this.late) void kept.forget(this.notes);
+    }
+    this.keeps = keeps;
   }
 
   /** @param {number} code */
@@ -208,6 +246,7 @@ class Session {
     this.library.removeAwarenessStates(this.awareness, others, this);
     if (this.ended) return;
     if (code >= 4500 && code < 5000) {
+      if (code === FORBIDDEN) void kept.forget(this.notes);
       this.ended = true;
       this.right = "read";
       this.editor.refresh();
@@ -257,6 +296,7 @@ class Session {
     const content = reader.block();
     if (step === STEP_1) this.giveAll(content);
     else if (step === STEP_2 || step === UPDATE) this.library.applyUpdate(this.doc, content, this);
+    if (step === STEP_2 && this.plain.length) this.reveal();
   }
 
   /**
@@ -301,18 +341,22 @@ class Session {
    * @param {boolean} theirs
    */
   changed(update, theirs) {
-    void kept.keep(this.notes, this.epoch, update);
-    this.stored += 1;
-    if (kept.isMany(this.stored)) {
-      this.stored = 1;
-      void kept.replace(this.notes, this.epoch, this.library.encodeStateAsUpdate(this.doc));
-    }
+    if (this.keeps) this.store(update);
     if (theirs) return;
     this.unsaved = true;
     this.waiting.push(update);
     this.show();
     if (this.full) this.after("full", AGAIN_AFTER, () => this.reconnect());
     else if (this.waiting.length === 1) this.after("give", GATHER, () => this.give());
+  }
+
+  /** @param {Uint8Array} update */
+  store(update) {
+    void kept.keep(this.notes, this.epoch, update);
+    this.stored += 1;
+    if (!kept.isMany(this.stored)) return;
+    this.stored = 1;
+    void kept.replace(this.notes, this.epoch, this.library.encodeStateAsUpdate(this.doc));
   }
 
   isTooMuch() {
@@ -342,7 +386,7 @@ class Session {
   /** @param {boolean} theirs */
   moved(theirs) {
     this.showPeople();
-    if (theirs || this.right !== "write" || this.readonly) return;
+    if (theirs || this.right !== "write") return;
     this.timers.moved ??= setTimeout(() => {
       this.timers.moved = undefined;
       this.send(AWARENESS, null, this.library.encodeAwarenessUpdate(this.awareness, [this.doc.clientID]));
@@ -350,19 +394,19 @@ class Session {
   }
 
   showPeople() {
-    const names = [...this.awareness.getStates()]
-      .filter(([client]) => client !== this.doc.clientID)
-      .map(([, { user }]) => user?.name || this.somebody)
-      .sort();
-    if (names.join("\n") === this.people) return;
-    this.people = names.join("\n");
-    const items = names.map((name) => {
+    const others = [...this.awareness.getStates()].filter(([client]) => client !== this.doc.clientID);
+    const names = [...new Set(others.flatMap(([, { user }]) => user?.name || []))].sort().slice(0, NAMED);
+    const more = others.filter(([, { user }]) => !names.includes(user?.name)).length;
+    const shown = more ? [...names, `+ ${more} ${this.list?.dataset.more ?? ""}`] : names;
+    if (shown.join("\n") === this.people) return;
+    this.people = shown.join("\n");
+    const items = shown.map((words) => {
       const item = document.createElement("li");
-      item.textContent = name;
+      item.dir = "auto";
+      item.textContent = words;
       return item;
     });
-    this.element.querySelector("[data-notes-people]")?.replaceChildren(...items);
-    this.tell();
+    this.list?.replaceChildren(...items);
   }
 
   // What is shown of it.
@@ -371,27 +415,21 @@ class Session {
   show() {
     if (this.socket?.readyState !== WebSocket.OPEN || this.ended) return;
     if (this.full) this.announce("full");
-    else if (this.readonly || this.right !== "write") this.announce("reading");
+    else if (this.right !== "write") this.announce(this.late ? "late" : "reading");
     else this.announce(this.unsaved || !this.listening ? "saving" : "saved");
   }
 
   /** @param {State} state */
   announce(state) {
     if (state === this.state) return;
-    const worse = ["offline", "full", "closed"];
+    const worse = ["offline", "full", "late", "closed"];
     const heard = worse.includes(state) || (worse.includes(this.state) && state === "saved");
     this.state = state;
-    this.element.dataset.state = state;
+    if (!this.plain.length) this.element.dataset.state = state;
     const place = /** @type {HTMLElement | null} */ (this.element.querySelector("[data-notes-state]"));
     const words = place?.dataset[state] ?? "";
     if (place) place.textContent = words;
     if (heard) say(words);
-    this.tell();
-  }
-
-  tell() {
-    const people = this.people ? this.people.split("\n") : [];
-    this.element.dispatchEvent(new CustomEvent("plenum:notes", { bubbles: true, detail: { state: this.state, people } }));
   }
 
   // By the way.

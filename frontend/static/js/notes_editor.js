@@ -6,7 +6,7 @@ import {
 } from "../vendor/editor.js";
 
 export {
-  Awareness, Doc, applyAwarenessUpdate, applyUpdate, encodeAwarenessUpdate, encodeStateAsUpdate, encodeStateVector, mergeUpdates,
+  Awareness, Doc, applyAwarenessUpdate, applyUpdate, decodeStateVector, encodeAwarenessUpdate, encodeStateAsUpdate, encodeStateVector, mergeUpdates,
   removeAwarenessStates,
 } from "../vendor/editor.js";
 
@@ -16,7 +16,7 @@ export {
 const schema = new Schema({
   nodes: {
     doc: { content: "block+" },
-    paragraph: { group: "block", content: "inline*", parseDOM: [{ tag: "p" }], toDOM: () => ["p", 0] },
+    paragraph: { group: "block", content: "inline*", parseDOM: [{ tag: "p" }], toDOM: () => ["p", { dir: "auto" }, 0] },
     // Below the page's own headings.
     heading: {
       group: "block",
@@ -24,7 +24,7 @@ const schema = new Schema({
       attrs: { level: { default: 3 } },
       defining: true,
       parseDOM: ["h1", "h2", "h3", "h4", "h5", "h6"].map((tag) => ({ tag })),
-      toDOM: () => ["h3", 0],
+      toDOM: () => ["h3", { dir: "auto" }, 0],
     },
     bullet_list: { group: "block", content: "list_item+", parseDOM: [{ tag: "ul" }], toDOM: () => ["ul", 0] },
     ordered_list: { group: "block", content: "list_item+", parseDOM: [{ tag: "ol" }], toDOM: () => ["ol", 0] },
@@ -113,6 +113,7 @@ export function open(place, { fragment, awareness, editable, buttons, somebody, 
   for (const button of buttons) wire(button, buttons, view);
   show(view, buttons);
   return {
+    dom: view.dom,
     /** Looks again whether it may be edited. */
     refresh() {
       view.setProps({});
