@@ -57,6 +57,12 @@ class Site(Protocol):
     async def perform(self, request: Request, slug: str, id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The command's result. Raises Refused."""
 
+    async def notes(self, evening: Any, room: str) -> str:
+        """The room's notes as plain text. Refuses `storage_unavailable`."""
+
+    async def append_notes(self, request: Request, evening: Any, room: str, text: str) -> None:
+        """Write lines at the end of the room's notes. Refuses as a card is refused, and `notes_full`."""
+
     def person(self, request: Request) -> str:
         """Who asks; a new person if nobody has met them."""
 

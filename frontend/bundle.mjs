@@ -4,13 +4,30 @@ import { join } from "node:path";
 import { build, transform } from "esbuild";
 import { PurgeCSS } from "purgecss";
 
-const PACKAGES = ["idiomorph", "hls.js", "qr", "@kern-ux/native", "@fontsource/fira-sans"];
+const PACKAGES = [
+  "idiomorph", "hls.js", "qr", "@kern-ux/native", "@fontsource/fira-sans", "yjs", "lib0", "y-protocols", "y-prosemirror",
+  "prosemirror-commands", "prosemirror-inputrules", "prosemirror-keymap", "prosemirror-model", "prosemirror-schema-list",
+  "prosemirror-state", "prosemirror-transform", "prosemirror-view", "orderedmap", "w3c-keyname",
+];
 const MODULES = { "idiomorph.js": "idiomorph", "hls.js": "hls.js/light", "qr.js": "qr/decode.js" };
 const TYPES = {
   "idiomorph.d.ts": "idiomorph/dist/idiomorph.d.ts",
   "hls.d.ts": "hls.js/dist/hls.d.ts",
   "qr.d.ts": "qr/decode.d.ts",
 };
+/** What the editor of shared notes (js/notes.js) is made of, in one file, so that each part is there once. */
+const EDITOR = `
+  export { Doc, applyUpdate, decodeStateVector, encodeStateAsUpdate, encodeStateVector, mergeUpdates } from "yjs";
+  export { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
+  export { initProseMirrorDoc, redo, undo, yCursorPlugin, ySyncPlugin, ySyncPluginKey, yUndoPlugin, yUndoPluginKey } from "y-prosemirror";
+  export { baseKeymap, chainCommands, setBlockType, toggleMark } from "prosemirror-commands";
+  export { inputRules, textblockTypeInputRule, wrappingInputRule } from "prosemirror-inputrules";
+  export { keymap } from "prosemirror-keymap";
+  export { Schema } from "prosemirror-model";
+  export { liftListItem, sinkListItem, splitListItem, wrapInList } from "prosemirror-schema-list";
+  export { EditorState, Plugin } from "prosemirror-state";
+  export { EditorView } from "prosemirror-view";
+`;
 // KERN's regular and semi-bold; its medium (500) falls back to regular, the browsers' bold (700) to semi-bold.
 const WEIGHTS = [400, 600];
 const USERS = ["templates/**/*.html", "static/js/**/*.js", "*.py"];
@@ -22,15 +39,20 @@ await mkdir(join(out, "fonts"), { recursive: true });
 await Promise.all([modules(), types(), kern(), fonts(), licenses()]);
 
 async function modules() {
-  for (const [file, name] of Object.entries(MODULES))
-    await build({
-      entryPoints: [name], outfile: join(out, file),
-      bundle: true, minify: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning",
-    });
+  for (const [file, name] of Object.entries(MODULES)) await bundled(file, { entryPoints: [name] });
+  await bundled("editor.js", { stdin: { contents: EDITOR, resolveDir: "." } });
+}
+
+async function bundled(file, source) {
+  await build({
+    ...source, outfile: join(out, file),
+    bundle: true, minify: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning",
+  });
 }
 
 async function types() {
   for (const [file, source] of Object.entries(TYPES)) await cp(packageFile(source), join(out, file));
+  await write("editor.d.ts", EDITOR);
 }
 
 /** KERN without what no template, script or Python file names, in a layer of its own so that our layers come after it. */

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from frontend import render
-from frontend.asked import Asked, Page, status, told
-from moderation.roles import MODERATOR, actor
+from frontend.asked import Asked, Page, fields_of, status, told
+from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
 from rooms.breakout import may_watch, self_of, tag
 from rooms.command import Refused
@@ -18,7 +18,12 @@ from rooms.command import Refused
 
 def routes(page: Page) -> list[Route]:
     """The routes of these pages."""
-    return [page("/e/{slug}/rooms", rooms), page("/e/{slug}/room/{room}", room), page("/e/{slug}/board", board)]
+    return [
+        page("/e/{slug}/rooms", rooms),
+        page("/e/{slug}/room/{room}", room),
+        page("/e/{slug}/room/{room}/notes", append_notes, ("POST",)),
+        page("/e/{slug}/board", board),
+    ]
 
 
 async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any] | None = None) -> Response:
@@ -29,6 +34,8 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
     if not _may(asked, id):
         raise refused or Refused("not_your_room")
 
+    notes = await _notes(asked, id)
+
     def look() -> Response:
         channel = f"room/{id}"
         return asked.page(
@@ -38,6 +45,9 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             room=id,
             me=tag(asked.evening.event, self_of(asked.evening.event, asked.person)),
             open=not asked.evening.event.rounds.rooms[id].closed,
+            notes=notes,
+            writes=notes_right(asked.evening.event, asked.person, id) == "write",
+            form=form or {},
             command_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
@@ -45,6 +55,17 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
         )
 
     return await asked.evening.read(look)
+
+
+async def append_notes(asked: Asked) -> Response:
+    """Lines for the notes, from a browser without the editor. A refusal shows the room with what was typed."""
+    fields, id = await fields_of(asked.request), str(asked.request.path_params["room"])
+    asked.path = f"/e/{asked.evening.slug}/room/{id}"
+    try:
+        await asked.site.append_notes(asked.request, asked.evening, id, fields.get("text", ""))
+    except Refused as refused:
+        return await room(asked, refused, {"notes": fields.get("text", "")})
+    return RedirectResponse(f"{asked.path}#notes", 303)
 
 
 async def board(asked: Asked) -> Response:
@@ -83,6 +104,14 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
 
 def _may(asked: Asked, id: str) -> bool:
     return may_watch(asked.evening.event, actor(asked.evening.event, asked.person), id)
+
+
+async def _notes(asked: Asked, id: str) -> str | None:
+    """None while they cannot be read: the room is shown all the same."""
+    try:
+        return await asked.site.notes(asked.evening, id)
+    except Refused:
+        return None
 
 
 def _leads(asked: Asked) -> bool:

@@ -28,9 +28,12 @@ from live.duties import duties
 from live.identity import Identity
 from live.log import Log
 from live.logs import REQUEST, request_id
+from live.notes import Allowed, Notes
+from live.notes_endpoint import NotesEndpoint
 from live.presence import LocalPresence, RedisPresence
 from live.settings import Settings
 from live.site import Site, cookie_header
+from moderation.roles import notes_right
 
 LOGGER = logging.getLogger("plenum.http")
 
@@ -59,30 +62,34 @@ def open_bus(settings: Settings, log: Log) -> Bus:
     return RedisBus(settings.redis_url, installation(log)) if settings.redis_url else InProcessBus()
 
 
-def create(settings: Settings, *, alone: bool = False) -> Starlette:
+def create(settings: Settings, *, alone: bool = False, notes_allowed: Allowed = notes_right) -> Starlette:
     """The application. Opens the log at once, so that a wrong address is told before anybody connects. `alone`: there is no worker,
-    so that this process does what a worker would."""
+    so that this process does what a worker would. `notes_allowed`: who may read and write a room's notes."""
     log = open_log(settings)
     desks = Desks(log, settings, open_bus(settings, log))
     redis = connect(settings.redis_url) if settings.redis_url else None
     presence = RedisPresence(redis, installation(log)) if redis else LocalPresence()
     own = duties(settings, desks) if alone else {}
-    site = Site(settings, desks, Identity(log.key("person")), Assets(), presence)
+    notes = Notes(desks, notes_allowed)
+    site = Site(settings, desks, Identity(log.key("person")), Assets(), presence, notes)
+    sockets = [WebSocketRoute("/ws/{slug}", endpoint.serve), NotesEndpoint(site, notes).route()]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Admission]]:
         async with desks, asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(site.limits.share(desks.bus), name="limits")] if redis else []
             running += [tasks.create_task(duty(), name=name) for name, duty in own.items()]
+            running.append(tasks.create_task(notes.run(), name="notes"))
             yield {"admission": Admission(settings.admitted_per_turn)}
             for task in running:
                 task.cancel()
+            await notes.close()
         if redis is not None:
             await redis.aclose()
         log.close()
 
     app = Starlette(
-        routes=[*api.routes(site), *pages.routes(site), WebSocketRoute("/ws/{slug}", endpoint.serve)],
+        routes=[*api.routes(site), *pages.routes(site), *sockets],
         middleware=[
             Middleware(Persons, site=site),
             Middleware(GZipMiddleware, minimum_size=500, compresslevel=5),

@@ -61,12 +61,14 @@ class Waiting(NamedTuple):
 
 
 class Decided:
-    """What a batch leads to: rows and names to store, rows that are to forget a text, keys touched, an answer for each command."""
+    """What a batch leads to: rows and names to store, rows that are to forget a text, rooms that are to forget their notes, keys
+    touched, an answer for each command."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.names: dict[str, str] = {}
         self.forget: set[int] = set()
+        self.notes: set[str] = set()
         self.touched: list[str] = []
         self.answers: list[Answer] = []
         self.unchanged: dict[tuple[str, str], Done] = {}
@@ -83,6 +85,9 @@ class Desk:
         self.clock = stored.now - _clock()
         self.on_touched: Callable[[Iterable[str]], None] = lambda keys: None
         self.on_reset: Callable[[], None] = lambda: None
+        self.onlookers: list[Callable[[Sequence[str]], None]] = []
+        self.supply: Callable[[Waiting], bool] = lambda waiting: False
+        """Takes a command that needs what is not in the log, and puts it in line when it has that."""
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._waiting: list[Waiting] = []
         self._wake = asyncio.Event()
@@ -104,7 +109,13 @@ class Desk:
             metrics.command(name if name in COMMANDS else "unknown", refused.code)
             reply(id, refused)
             return
-        self._waiting.append(Waiting(person, id, name, command, reply))
+        waiting = Waiting(person, id, name, command, reply)
+        if not self.supply(waiting):
+            self.line_up(waiting)
+
+    def line_up(self, waiting: Waiting) -> None:
+        """Put a command in line that has all it needs."""
+        self._waiting.append(waiting)
         self._wake.set()
 
     async def send(self, person: str, id: str, name: str, arguments: bytes) -> Done:
@@ -282,6 +293,7 @@ class Desk:
         decided.rows.append((seq, now, one.person, one.id, _JSON.encode(outcome.changes), result))
         decided.names.update(outcome.names)
         decided.forget.update(outcome.forget)
+        decided.notes.update(outcome.notes)
         return Done(seq, result)
 
     async def _commit(self, decided: Decided) -> None:
@@ -296,6 +308,8 @@ class Desk:
             old = await self.writer.do(self.log.rows_at, self.id, sorted(decided.forget))
             rewritten = [(row[0], _without_text(row)[4]) for row in old]
             self._saved_at = 0
+        if decided.notes:
+            await self.writer.do(self.log.wipe_notes, self.id, sorted(decided.notes))
         await self.writer.do(self.log.commit, self.id, decided.rows, decided.names, rewritten)
 
     def _remembered(self, person: str, id: str) -> Done | None:
@@ -315,7 +329,12 @@ class Desk:
         if len(recent) > RECENT:
             self._older, self._recent = recent, {}
         if decided.touched:
-            _tell(self.on_touched, decided.touched)
+            self._touched(decided.touched)
+
+    def _touched(self, keys: Sequence[str]) -> None:
+        _tell(self.on_touched, keys)
+        for onlooker in self.onlookers:
+            _tell(onlooker, keys)
 
     def _settle(self) -> None:
         readers, self._readers = self._readers, []
@@ -340,7 +359,7 @@ class Desk:
         self._saved_at = stored.snapshot[0] if stored.snapshot else 0
         self._ahead = False
         _tell(self.on_reset)
-        _tell(self.on_touched, [key for key, seq in self.event.touched.items() if seq > settled])
+        self._touched([key for key, seq in self.event.touched.items() if seq > settled])
         self._settle()
 
     async def _read_again(self) -> Stored | None:
@@ -369,7 +388,7 @@ class Desk:
             return False
         if following:
             metrics.BUS.observe(max(0, self.now() - following[-1][1]) / 1000)
-            _tell(self.on_touched, self._apply(following))
+            self._touched(self._apply(following))
         return True
 
     async def _look(self) -> None:
@@ -391,7 +410,7 @@ class Desk:
             names = await self.writer.do(self.log.names, self.id, renamed)
             self.names.update({person: names.get(person, "") for person in renamed})
         metrics.GAPS.inc(len(rows))
-        _tell(self.on_touched, self._apply(rows))
+        self._touched(self._apply(rows))
 
     def _apply(self, rows: Sequence[Row]) -> list[str]:
         touched: list[str] = []

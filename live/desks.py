@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from live.bus import Bus, InProcessBus
 from live.desk import SHAPE, Desk
@@ -26,6 +27,7 @@ class Desks:
         self.bus: Bus = bus or InProcessBus()
         self.writer = Writer()
         self.open: dict[str, Desk] = {}
+        self.on_opened: Callable[[Desk], None] = lambda desk: None
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Desks:
@@ -54,6 +56,7 @@ class Desks:
                     return None
                 desk = Desk(stored, self.log, self.bus, self.writer, self.settings)
                 self.open[slug] = desk
+                self.on_opened(desk)
                 self._tasks.create_task(desk.run(), name=f"desk {slug}")
             return self.open[slug]
 

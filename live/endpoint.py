@@ -77,9 +77,9 @@ def same_origin(socket: WebSocket) -> bool:
         return False
 
 
-async def refuse(socket: WebSocket, code: int, reason: str) -> None:
+async def refuse(socket: WebSocket, code: int, reason: str, subprotocol: str | None = None) -> None:
     """Close with a code that the page can read, which needs a handshake first."""
-    await socket.accept()
+    await socket.accept(subprotocol)
     await socket.close(code, reason)
 
 

@@ -15,7 +15,7 @@ from live.desks import Desks
 from live.log import Unavailable
 from live.settings import Settings
 from rooms.command import SYSTEM, Refused
-from rooms.retention import due
+from rooms.retention import due, noted
 
 LOGGER = logging.getLogger("plenum.retain")
 EVERY_SECONDS = 3600.0
@@ -31,7 +31,7 @@ async def run(given: argparse.Namespace, settings: Settings, desks: Desks) -> in
             continue
         erased = await retain(desk, early=given.slug is not None)
         print(f"{slug}: deleted what was known of {erased['registrations']} registrations, {erased['mails']} letters, "
-              f"{erased['others']} others")  # fmt: skip
+              f"{erased['others']} others, and the notes of {erased['rooms']} small groups")  # fmt: skip
     return 0
 
 
@@ -40,7 +40,7 @@ async def watch(desks: Desks) -> None:
     while True:
         for desk in list(desks.open.values()):
             try:
-                if is_due(desk) and _people(desk):
+                if is_due(desk) and (_people(desk) or noted(desk.event, desk.now())):
                     LOGGER.info("retained", extra={"fields": {"event": desk.slug, **await retain(desk)}})
             except (Refused, Unavailable) as error:
                 LOGGER.warning("cannot delete the personal data of %s: %s", desk.slug, error)

@@ -50,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     register_burst: Annotated[float, "Registrations that one address may send at once; staff are not limited"] = 50.0
     register_rate: Annotated[float, "Registrations a second that one address may go on sending"] = 0.2
     form_seconds: Annotated[float, "Least time between showing the registration form and taking it: a program is faster"] = 3.0
+    notes_bytes: Annotated[int, "Largest notes of one room, as they are stored; what would make them larger is refused"] = 200_000
+    notes_burst: Annotated[float, "Messages to the notes that one person may send at once"] = 200.0
+    notes_rate: Annotated[float, "Messages a second to the notes that one person may go on sending"] = 20.0
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
     metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""

@@ -16,13 +16,17 @@ from live.hub import Hub
 from live.identity import AGE, COOKIE, Identity, valid_id
 from live.limits import Limits
 from live.log import Unavailable
+from live.notes import Notes
 from live.presence import Presence
 from live.settings import Settings
 from moderation.documents import Data
-from moderation.roles import actor, check_channel
+from moderation.roles import actor, check_channel, notes_right
 from moderation.shape import iso
+from rooms.breakout import seated
 from rooms.command import Refused
+from rooms.contributions import MAX_TEXT, MIN_TEXT
 from rooms.entrance import code_at
+from rooms.text import within
 
 if TYPE_CHECKING:
     from live.wire import Connection
@@ -31,8 +35,11 @@ if TYPE_CHECKING:
 class Site:
     """See the module."""
 
-    def __init__(self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence) -> None:
+    def __init__(
+        self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence, notes: Notes
+    ) -> None:
         self.settings, self.desks, self.identity, self.assets, self.presence = settings, desks, identity, assets, presence
+        self._notes = notes
         self.legal = settings.imprint_url, settings.privacy_url, settings.accessibility_url
         self.form_seconds = settings.form_seconds
         self.limits = Limits(settings)
@@ -105,6 +112,28 @@ class Site:
         person, address = self.person(request), request.client.host if request.client else ""
         self.limits.command(desk.event, person, address, name, time.monotonic())
         return await desk.send(person, id, name, arguments)
+
+    async def notes(self, desk: Desk, room: str) -> str:
+        """The room's notes as plain text. Refuses `storage_unavailable`."""
+        try:
+            return await self._notes.text(desk, room)
+        except Unavailable:
+            raise Refused("storage_unavailable", retry_after=2.0) from None
+
+    async def append_notes(self, request: Request, desk: Desk, room: str, text: str) -> None:
+        """Write lines at the end of the room's notes. Refuses as a card is refused, and `notes_full`."""
+        self.same_origin(request)
+        person, address = self.person(request), request.client.host if request.client else ""
+        self.limits.command(desk.event, person, address, "notes.append", time.monotonic())
+        await desk.look()  # they may have got the seat a moment ago, at another process
+        await desk.read(lambda: seated(desk.event, actor(desk.event, person), room))
+        if await desk.read(lambda: notes_right(desk.event, person, room)) != "write":
+            raise Refused("closed")
+        words = within(text, "text", MIN_TEXT, MAX_TEXT)
+        try:
+            await self._notes.append(desk, room, words.split("\n"))
+        except Unavailable:
+            raise Refused("storage_unavailable", retry_after=2.0) from None
 
     def person(self, request: Request) -> str:
         """Who asks. Somebody new gets an id, which the response then sets as a cookie (`live/app.py`)."""

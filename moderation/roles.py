@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from moderation.event import Event, Link
-from rooms.breakout import may_watch
+from rooms.breakout import may_watch, may_write_notes
 from rooms.command import SYSTEM, Actor, Change, Changes, Command, Commands, Outcome, Refused
 
 EVERYBODY = ("everybody",)
@@ -102,6 +102,7 @@ MAY_WATCH = {
 nobody's cookie alone."""
 
 Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]
+NotesRight = Literal["write", "read", ""]
 
 
 class Create(Command, frozen=True):
@@ -233,6 +234,15 @@ def check_channel(event: Event, who: Actor, channel: str, token: str | None) -> 
     if kind == "output" and token is not None and output_of(event, token) == name:
         return
     raise Refused("forbidden", field="channels")
+
+
+def notes_right(event: Event, person: str, room: str) -> NotesRight:
+    """What the person may do with the room's notes: those in it write while it and the event are open; whoever may
+    watch it reads."""
+    who = actor(event, person)
+    if event.phase != "documented" and may_write_notes(event, who, room):
+        return "write"
+    return "read" if may_watch(event, who, room) else ""
 
 
 def output_of(event: Event, token: str) -> str | None:

@@ -169,6 +169,15 @@ def seated(event: Event, actor: Actor, id: str) -> Room:
     return room
 
 
+def may_write_notes(event: Event, actor: Actor, id: str) -> bool:
+    """Whether this person may write in the room's notes: whoever may write its cards."""
+    try:
+        seated(event, actor, id)
+    except Refused:
+        return False
+    return True
+
+
 def may_watch(event: Event, actor: Actor, id: str) -> bool:
     """Whether this person may see what is said in the room: who has a seat there, leads it, visits it, or is staff."""
     room = event.rounds.rooms.get(id)

@@ -43,13 +43,15 @@ class Outcome(msgspec.Struct):
     """What one command leads to.
 
     `changes` go to the log, `result` to the sender, `names` (person id → name, empty to delete) to the people table only.
-    `forget` lists the rows (seq) of the log whose citizens' text is to be deleted in the same transaction.
+    `forget` lists the rows (seq) of the log whose citizens' text is to be deleted in the same transaction, `notes` the rooms whose
+    notes are.
     """
 
     changes: list[Change] = []
     result: dict[str, Any] = {}
     names: dict[str, str] = {}
     forget: list[int] = []
+    notes: list[str] = []
 
 
 class Refused(Exception):

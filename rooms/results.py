@@ -6,7 +6,7 @@ room's moderator confirms them; what nobody has confirmed at the end waits in a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeGuard
 
 import msgspec
 
@@ -58,11 +58,12 @@ class Summary(msgspec.Struct):
 
 
 class Results(msgspec.Struct):
-    """All cards by number, by room, and the summaries by room."""
+    """All cards by number, by room, and the summaries by room. `wiped`: rooms whose notes are deleted for good."""
 
     cards: dict[int, Card] = {}
     of_room: dict[str, list[int]] = {}
     summaries: dict[str, Summary] = {}
+    wiped: set[str] = set()
 
     def card(self, number: int) -> Card:
         """Refuses `unknown_card`."""
@@ -118,12 +119,18 @@ class Propose(Command, frozen=True):
 
 
 class Draft(Command, frozen=True):
-    """Write the summary, or one of its parts. With none of them, make a first draft of the cards."""
+    """Write the summary, or one of its parts. With none of them, make a first draft of cards and notes."""
 
     room: str
     discussed: str | None = None
     proposed: str | None = None
     open: str | None = None
+
+
+class Noted(Draft, frozen=True):
+    """A first draft with the text of the room's notes, which the server adds: no client can say what they are."""
+
+    notes: str = ""
 
 
 class SubmitSummary(Command, frozen=True):
@@ -261,7 +268,7 @@ def draft(event: Event, actor: Actor, command: Draft, now: int) -> Outcome:
     old = event.results.summaries.get(room.id, Summary(room.id))
     parts = {"discussed": command.discussed, "proposed": command.proposed, "open": command.open}
     if all(part is None for part in parts.values()):
-        parts = _of_cards(event, room, old)
+        parts = _first(event, room, old, command.notes if isinstance(command, Noted) else "")
     said = {
         name: getattr(old, name) if part is None else text.within(part, "summary", 0, MAX_PART) for name, part in parts.items()
     }
@@ -288,6 +295,16 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
     state: SummaryState = "confirmed" if command.on else "submitted"
     changed = (summary.state == "confirmed") != command.on
     return Outcome([Stated(room.id, state)] if changed else [], {"room": room.id, "state": state})
+
+
+def wants_notes(command: Command) -> TypeGuard[Draft]:
+    """Whether this makes a first draft, so that the notes have to be added by `noted`."""
+    return isinstance(command, Draft) and command.discussed is None and command.proposed is None and command.open is None
+
+
+def noted(command: Draft, notes: str) -> Noted:
+    """The same with the text of the room's notes."""
+    return Noted(room=command.room, notes=notes)
 
 
 def forgotten(change: Change) -> Change:
@@ -335,15 +352,16 @@ def _written(event: Event, room: Room) -> Summary:
     return summary
 
 
-def _of_cards(event: Event, room: Room, old: Summary) -> dict[str, str | None]:
+def _first(event: Event, room: Room, old: Summary, notes: str) -> dict[str, str | None]:
     """A first draft; what somebody has written already stays."""
     cards = sorted(event.results.live(room.id), key=lambda card: (-len(card.supporters), card.number))
     groups = dict.fromkeys(card.group for card in cards if card.group)
     talked = [f"{name}: {', '.join(card.text for card in cards if card.group == name)}" for name in groups]
     talked += [card.text for card in cards if not card.group and not card.proposed]
     wanted = [card.text for card in cards if card.proposed]
+    collected = "\n".join(f"– {one}" for one in talked)
     return {
-        "discussed": old.discussed or text.clipped("\n".join(f"– {one}" for one in talked), MAX_PART),
+        "discussed": old.discussed or text.clipped(f"{collected}\n\n{notes}", MAX_PART),
         "proposed": old.proposed or text.clipped("\n".join(f"– {one}" for one in wanted), MAX_PART),
         "open": old.open,
     }

@@ -1,5 +1,5 @@
-"""Retention: personal data go when the person wants it, and all of them at the event's deletion date; the counts
-stay (GDPR Art. 17, Art. 5 (1) e)."""
+"""Retention: personal data go when the person wants it, and all of them at the event's deletion date, with the notes of small
+groups, which may say anything of anybody; the counts stay (GDPR Art. 17, Art. 5 (1) e)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,26 @@ class Retain(Command, frozen=True):
 
 
 class Retained(Change, frozen=True, tag="retained"):
-    """The personal data are deleted."""
+    """The personal data are deleted, and the notes of these rooms."""
+
+    rooms: tuple[str, ...] = ()
 
 
 def due(event: Event) -> int:
     """The deletion date, in ms."""
     return ms(event.programme.ends) + event.programme.retain_days * DAY
+
+
+def noted(event: Event, now: int, *, early: bool = False) -> list[str]:
+    """The rooms whose notes are to be deleted: those that are over, or have been open for a day; all of them, if it is `early`."""
+    found = []
+    for room in event.rounds.rooms.values():
+        opened_at = event.rounds.items[room.round].opened_at
+        if opened_at is None or room.id in event.results.wiped:
+            continue
+        if early or room.closed or now >= opened_at + DAY:
+            found.append(room.id)
+    return found
 
 
 def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
@@ -70,7 +84,8 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     """Refuses `too_early` before the date, unless `early` says that it is meant."""
     if not command.early and now < due(event):
         raise Refused("too_early", field="early")
-    outcome = Outcome([Retained()])
+    rooms = noted(event, now, early=command.early)
+    outcome = Outcome([Retained(tuple(rooms))], notes=rooms)
     registrations = [item for item in event.registrations.items.values() if not item.erased]
     for item in registrations:
         _forget(event, outcome, item)
@@ -82,8 +97,8 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     for one in others:
         outcome.names[one] = ""
         outcome.changes.append(Renamed(one))
-    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others)}
-    if not (registrations or mails or others):
+    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others), "rooms": len(rooms)}
+    if not (registrations or mails or others or rooms):
         outcome.changes.clear()
     return outcome
 
@@ -112,7 +127,8 @@ def _unsign(event: Event, outcome: Outcome, item: Registration, *, all: bool) ->
 
 
 def retained(event: Event, change: Retained, now: int, by: str) -> tuple[str, ...]:
-    """The registrations and letters tell of themselves."""
+    """The registrations and letters tell of themselves; rooms that are over get no more notes."""
+    event.results.wiped.update(id for id in change.rooms if event.rounds.rooms[id].closed)
     return ()
 
 

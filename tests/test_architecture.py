@@ -37,9 +37,11 @@ HOMES = {
     "jinja2": ["frontend/*"],
     "openpyxl": ["frontend/tables.py"],
     "prometheus_client": ["live/metrics.py"],
+    "pycrdt": ["live/notes*"],
     "redis": ["live/bus*", "live/presence.py"],
     "sqlalchemy": [
         "live/log.py", "live/people.py", "live/migrations/*", "live/backup.py", "live/restore.py", "live/check_database.py",
+        "live/notes_store.py",
     ],
     "sqlite3": ["live/log.py", "live/people.py"],
     "starlette": ["live/*", "frontend/*"],

@@ -147,7 +147,7 @@ async def test_a_thought_on_a_card_reaches_the_plenary_s_board(cast: Cast, eveni
 
     await card.get_by_role("button", name="Propose to the plenary").click()
     await expect(anna.page.get_by_text("for the plenary", exact=True)).to_be_visible()
-    await anna.page.get_by_role("button", name="Fill in from our cards").click()
+    await anna.page.get_by_role("button", name="Fill in from our notes and cards").click()
     await expect(bilal.page.get_by_label("What we propose")).to_have_value("– Benches at the ring")
     await bilal.page.get_by_role("button", name="Confirm, and onto the board").click()
     result = everybody.page.locator("#board > article")

@@ -58,6 +58,8 @@ speaker = "Die Digitalisierungsbeauftragte"
 class Server:
     """`plenum serve` on a free port. `start` it, then `stop` or `kill` it; it may be started again on the same port and data."""
 
+    program: tuple[str, ...] = (*PLENUM, "serve")
+
     def __init__(self, data: Path, settings: dict[str, object] | None = None, *options: str) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self.data, self.options = data, options
@@ -76,7 +78,7 @@ class Server:
 
     def start(self) -> None:
         """Returns when it answers. Raises AssertionError with what it wrote if it does not."""
-        command = [*PLENUM, "serve", "--port", str(self.port), "--data", str(self.data), *self.options]
+        command = [*self.program, "--port", str(self.port), "--data", str(self.data), *self.options]
         with self.output.open("ab") as output:
             # A session of its own, so that its workers can be found when it is killed.
             self.process = subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,29 +44,32 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
 
 def next_release_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """From now on the program is of a release with one more revision; returns that revision."""
-    folder, last = tmp_path / "migrations", migrations.head()
+    folder = tmp_path / "migrations"
     shutil.copytree(migrations.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(migrations, "FOLDER", folder)
-    revised(ADDED.replace('"0001"', f'"{last}"'))
+    revised(ADDED)
     return "9001"
 
 
 def revised(source: str) -> None:
-    """This is what the next release's revision does."""
-    (migrations.FOLDER / "versions" / "9001_added.py").write_text(source)
+    """This is what the next release's revision does, after the last one of this release."""
+    (migrations.FOLDER / "versions" / "9001_added.py").write_text(source.replace('"0001"', f'"{this_release()}"'))
 
 
-def contents(log: Log) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables."""
+def this_release() -> str:
+    """The revision before the next release's."""
+    return max(file.name[:4] for file in (migrations.FOLDER / "versions").glob("0*.py"))
+
+
+def contents(log: Log, names: Iterable[str] = METADATA.tables) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of these tables."""
     with log.engine.connect() as connection:
-        return {
-            name: sorted(tuple(row) for row in connection.execute(sa.select(table))) for name, table in METADATA.tables.items()
-        }
+        return {name: sorted(tuple(row) for row in connection.execute(sa.select(METADATA.tables[name]))) for name in names}
 
 
 def as_at_first(log: Log) -> dict[str, list[tuple[Any, ...]]]:
     """All rows, with the columns that the first release had."""
-    return {name: [row[: len(ROWS[name][0])] for row in contents(log)[name]] for name in ROWS}
+    return {name: [row[: len(ROWS[name][0])] for row in rows] for name, rows in contents(log, ROWS).items()}
 
 
 def leave_behind(log: Log, *, named: bool) -> None:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 import redis as redis_py
 
-from live import check, check_redis, cli
+from live import check, check_redis, cli, migrations
 from live.check_database import database as look_at_database
 from live.fanout import fastest_way
 from live.findings import Finding
@@ -103,7 +103,7 @@ def test_what_is_well_is_called_ok(look: Check, log: Log, database: str, redis: 
 
 def test_looking_changes_nothing(look: Check, log: Log, database: str, new_database: Callable[[str], str]) -> None:
     empty = new_database(log.engine.dialect.name)
-    look(database_url=database).finds("OK", "schema", "0001")
+    look(database_url=database).finds("OK", "schema", migrations.head())
     found = look(database_url=empty)
 
     found.finds("OK", "database" if "sqlite" in empty else "schema", "the first command makes")

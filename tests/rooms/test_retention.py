@@ -235,7 +235,7 @@ def test_twice_is_nothing() -> None:
     retained(evening, *evening.names)
     again = evening.decide("olga", "event.retain", early=True)
     assert (again.changes, again.names, again.forget) == ([], {}, [])
-    assert again.result == {"registrations": 0, "mails": 0, "others": 0}
+    assert again.result == {"registrations": 0, "mails": 0, "others": 0, "rooms": 0}
     assert evening.decide("olga", "event.retain", early=True, people=["contribution/2"]).changes == []
 
 
@@ -243,7 +243,7 @@ def test_who_came_after_it_goes_the_next_time() -> None:
     evening = busy()
     retained(evening, *evening.names)
     evening.register("fatma", place="conference")
-    assert retained(evening) == {"registrations": 1, "mails": 0, "others": 0}
+    assert retained(evening) == {"registrations": 1, "mails": 0, "others": 0, "rooms": 0}
     assert "fatma" not in str(evening.names)
 
 
@@ -251,11 +251,30 @@ def test_an_event_without_anybody_has_nothing_to_forget() -> None:
     assert Kept().decide("olga", "event.retain", early=True).changes == []
 
 
+def test_notes_go_with_rooms_that_are_over_and_at_once_if_it_is_meant() -> None:
+    evening = Kept()
+    evening.send("mona", "round.create", title="Runde", policy="chosen", rooms=[{"name": "Verkehr"}, {"name": "Schule"}])
+    evening.now = due(evening.event)
+    assert evening.decide("olga", "event.retain").changes == [], "nothing was written yet"
+    evening.send("mona", "round.open", round=1)
+    assert evening.decide("olga", "event.retain").changes == [], "they write just now, whatever the date of the event is"
+    evening.send("mona", "round.close", round=1, room="1-1")
+    assert evening.decide("olga", "event.retain").notes == ["1-1"]
+    assert evening.decide("olga", "event.retain", early=True).notes == ["1-1", "1-2"]
+    assert evening.send("olga", "event.retain")["rooms"] == 1
+    assert evening.decide("olga", "event.retain").changes == []
+    assert evening.decide("olga", "event.retain", early=True).notes == ["1-2"], "what is over has been deleted for good"
+    evening.now += DAY
+    assert evening.send("olga", "event.retain")["rooms"] == 1, "a room that nobody has closed keeps nothing for ever"
+    assert evening.decide("olga", "event.retain").notes == ["1-2"], "as they may be writing again"
+    assert same(evening.event, evening.replayed())
+
+
 def test_the_names_of_the_staff_go_as_well() -> None:
     evening = Kept()
     evening.send("mona", "person.join", name="Mona M.")
     assert evening.names == {"mona": "Mona M."}
-    assert retained(evening, *evening.names) == {"registrations": 0, "mails": 0, "others": 1}
+    assert retained(evening, *evening.names) == {"registrations": 0, "mails": 0, "others": 1, "rooms": 0}
     assert evening.names == {}
 
 

@@ -1,5 +1,5 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
-import { start } from "./sync.js";
+import { isLinked, start } from "./sync.js";
 import { say, tell, text } from "./tell.js";
 
 /** How far this device's clock is behind the server's, in ms. */
@@ -9,6 +9,9 @@ const NOTICES = [5, 2, 1, 0];
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
 
+const notes = /** @type {HTMLElement | null} */ (document.querySelector(".notes[data-room]"));
+const near = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && void open(), { rootMargin: "300px" });
+
 setInterval(tick, 1_000);
 document.addEventListener("plenum:applied", tick);
 document.addEventListener("plenum:applied", mark);
@@ -16,6 +19,26 @@ document.addEventListener("plenum:done", done);
 tick();
 mark();
 void start();
+if (notes) near.observe(notes);
+
+/** The editor of the notes is large: it comes when somebody comes near it, and again after a connection that was lost meanwhile. */
+async function open() {
+  if (!notes) return;
+  near.disconnect();
+  try {
+    const { edit } = await import("./notes.js");
+    await edit(notes, { slug: document.body.dataset.slug ?? "", room: notes.dataset.room ?? "" });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    document.addEventListener("plenum:link", again);
+  }
+}
+
+function again() {
+  if (!isLinked()) return;
+  document.removeEventListener("plenum:link", again);
+  void open();
+}
 
 /** @param {Event} event */
 function done(event) {

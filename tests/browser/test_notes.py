@@ -1,0 +1,396 @@
+"""Notes in browsers, on the page of their room: several write at once, one without a network for a while, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from live.identity import COOKIE
+from tests.browser.cast import LAPTOP, PHONE, WITHIN, Size
+from tests.browser.test_access import LOOKS, SIZES, violations
+from tests.conftest import OPEN_HANDED
+from tests.flow.evening import Evening, Person
+from tests.flow.line import Line
+from tests.flow.server import Server
+from tests.flow.test_rooms import prepared
+from tests.live.notes_server import Editor
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+WORDS = """text => {
+    const copy = text.cloneNode(true);
+    copy.querySelectorAll(".notes__cursor").forEach((one) => one.remove());
+    return [...copy.children].map((one) => one.textContent.replaceAll("\\u2060", "")).join("\\n");
+}"""
+"""What a text says, without the others' cursors."""
+STORED = """least => new Promise((done) => {
+    const request = indexedDB.open("plenum-notes", 1);
+    request.onsuccess = () => {
+        const found = request.result.transaction("updates").objectStore("updates").count();
+        found.onsuccess = () => done(least ? found.result >= least : found.result === 0);
+    };
+})"""
+"""Whether the device keeps notes."""
+
+
+class Writer:
+    """Somebody at the page of the room."""
+
+    def __init__(self, page: Page, context: BrowserContext, cookie: str) -> None:
+        self.page, self.context, self.cookie = page, context, cookie
+        self.notes = page.locator("#notes")
+        self.text = page.get_by_role("textbox", name="Notes of this small group")
+        self.people = page.get_by_role("list", name="Who has the notes open too")
+
+    async def types(self, words: str) -> None:
+        """At the end."""
+        await self.text.focus()
+        await self.page.keyboard.press("Control+End")
+        await self.page.keyboard.type(words)
+
+    async def sees(self, *texts: str) -> None:
+        """All of these."""
+        for text in texts:
+            await expect(self.text).to_contain_text(text)
+
+    async def is_in(self, state: str) -> None:
+        """How it stands with the notes, which the page says in words too."""
+        await expect(self.notes).to_have_attribute("data-state", state)
+        await expect(self.page.locator(".notes__state")).not_to_be_empty()
+
+    def button(self, name: str) -> Locator:
+        """One of the toolbar's."""
+        return self.notes.get_by_role("button", name=name, exact=True)
+
+    async def words(self) -> str:
+        """The text without the others' cursors."""
+        words: str = await self.text.evaluate(WORDS)
+        return words
+
+
+class Writes:
+    """Opens browsers for people in the room: `await writes("Anna")`. What must not appear on a console is in `faults`."""
+
+    def __init__(self, browser: Browser, group: Evening) -> None:
+        self.browser, self.group = browser, group
+        self.faults: list[str] = []
+        self.leaving = AsyncExitStack()
+
+    async def __call__(self, name: str = "", url: str = "", size: Size = PHONE, **options: Any) -> Writer:
+        viewport = {"width": size[0], "height": size[1]}
+        context = await self.browser.new_context(viewport=viewport, **{"locale": "en-GB", **options})  # type: ignore[arg-type]
+        self.leaving.push_async_callback(context.close)
+        context.set_default_timeout(WITHIN)
+        url = url or self.group.server.url
+        for command, args in (("person.join", {"name": name}), ("room.enter", {"room": "1-1"})):
+            body = {"id": str(uuid.uuid4()), "name": command, "args": args}
+            answer = await context.request.post(f"{url}{self.group.api}/commands", data=body)
+            assert answer.ok, await answer.text()
+        return await self.at(context, url)
+
+    async def at(self, context: BrowserContext, url: str = "") -> Writer:
+        """Another page of somebody who has been here."""
+        page = await context.new_page()
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        await page.goto(f"{url or self.group.server.url}{self.group.page}/room/1-1")
+        await page.locator("#notes").scroll_into_view_if_needed()
+        cookie = next(one.get("value", "") for one in await context.cookies() if one.get("name") == COOKIE)
+        return Writer(page, context, cookie)
+
+    def _note(self, message: ConsoleMessage) -> None:
+        network = ("WebSocket connection to", "ERR_")
+        if message.type in ("error", "warning") and not any(words in message.text for words in network):
+            self.faults.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for these plays."""
+    server = Server(tmp_path_factory.mktemp("notes"), {**OPEN_HANDED, "notes_bytes": 8_000, "notes_burst": 10_000})
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def group(server: Server) -> AsyncIterator[Evening]:
+    """An event with a small group that is open, and another one."""
+    async with Evening(server, await server.event()) as evening:
+        yield evening
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def moderator(group: Evening) -> Person:
+    """Who has opened it."""
+    return await prepared(group)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def writes(browser: Browser, group: Evening, moderator: Person) -> AsyncIterator[Writes]:
+    """Nothing must have gone wrong that is not about the network."""
+    writes = Writes(browser, group)
+    async with writes.leaving:
+        yield writes
+    assert not writes.faults, "\n".join(writes.faults)
+    assert "Traceback" not in group.server.said(), group.server.said()
+
+
+def at(group: Evening, writer: Writer | Person) -> Editor:
+    """The same person's editor of another making."""
+    return Editor(group.server.url, group.slug, "1-1", writer.cookie)
+
+
+async def test_two_write_at_once_and_see_the_same(writes: Writes) -> None:
+    anna, ben = await writes("Anna"), await writes("Ben")
+    await asyncio.gather(anna.is_in("saved"), ben.is_in("saved"))
+    await anna.types("Mehr Bänke 🪑 am Ring.\n")
+    await ben.sees("Mehr Bänke 🪑 am Ring.")
+    await asyncio.gather(anna.types("Anna schreibt einen Satz."), ben.types("Ben schreibt auch einen."))
+    await asyncio.gather(anna.is_in("saved"), ben.is_in("saved"))
+    written = sorted("Mehr Bänke 🪑 am Ring.Anna schreibt einen Satz.Ben schreibt auch einen.")
+    for writer in (anna, ben):
+        await writer.page.wait_for_function(
+            f"([text, length]) => [...({WORDS})(text).replaceAll('\\n', '')].length === length",
+            arg=[await writer.text.element_handle(), len(written)],
+        )
+    words = await anna.words()
+    assert sorted(words.replace("\n", "")) == written, words
+    assert await ben.words() == words
+
+
+async def test_what_is_written_without_a_network_survives_a_reload_and_is_merged(writes: Writes, server: Server) -> None:
+    async with Line(server.url) as line:
+        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
+        await anna.types("Anfang. ")
+        await ben.sees("Anfang.")
+        await anna.is_in("saved")
+        await line.cut()
+        await anna.is_in("offline")
+        await anna.types("Anna im Zug. ")
+        await ben.types("Ben im Saal. ")
+        await ben.is_in("saved")
+        assert "Ben im Saal" not in await anna.words()
+        await anna.page.close()
+        await line.mend()
+        again = await writes.at(anna.context, line.url)
+        await again.sees("Anfang.", "Anna im Zug.", "Ben im Saal.")
+        await ben.sees("Anna im Zug.")
+        await again.is_in("saved")
+
+
+async def test_a_dead_line_is_found_and_what_was_said_over_it_is_said_again(writes: Writes, server: Server) -> None:
+    async with Line(server.url) as line:
+        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
+        await anna.is_in("saved")
+        line.silence()
+        await anna.types("Ins Leere. ")
+        await anna.is_in("offline")
+        await line.cut()
+        line.release()
+        await line.mend()
+        await ben.sees("Ins Leere.")
+        await anna.is_in("saved")
+        await ben.types("Gehört.")
+        await anna.sees("Gehört.")
+
+
+async def test_a_server_that_is_away_for_a_moment_costs_nothing(writes: Writes, group: Evening, server: Server) -> None:
+    anna = await writes("Anna")
+    await anna.types("Vorher. ")
+    await anna.is_in("saved")
+    server.kill()
+    await anna.types("Währenddessen. ")
+    await anna.is_in("offline")
+    await asyncio.to_thread(server.start)
+    await anna.is_in("saved")
+    async with at(group, anna) as later:
+        await later.sees("Vorher. Währenddessen.")
+
+
+async def test_the_keyboard_is_enough(writes: Writes, group: Evening) -> None:
+    anna = await writes("Anna")
+    await anna.is_in("saved")
+    await anna.button("Bold").focus()
+    await anna.page.keyboard.press("ArrowRight")
+    await anna.page.keyboard.press("ArrowRight")
+    await expect(anna.button("Heading")).to_be_focused()
+    await anna.page.keyboard.press("Enter")
+    await expect(anna.button("Heading")).to_have_attribute("aria-pressed", "true")
+    await anna.page.keyboard.press("Tab")
+    await expect(anna.text).to_be_focused()
+    await anna.page.keyboard.type("Ergebnis\n- Bänke\nBäume\n\nSchluss")
+    await anna.page.keyboard.press("Control+b")
+    await expect(anna.button("Bold")).to_have_attribute("aria-pressed", "true")
+    await anna.page.keyboard.type(" fett")
+    await expect(anna.text.locator("h3")).to_have_text("Ergebnis")
+    await expect(anna.text.locator("ul li")).to_have_text(["Bänke", "Bäume"])
+    await expect(anna.text.locator("strong")).to_have_text(" fett")
+    await anna.page.keyboard.press("Tab")
+    await expect(anna.text).not_to_be_focused()
+    async with at(group, anna) as later:
+        await later.sees("Schluss fett")
+        assert later.text == "Ergebnis\n- Bänke\n- Bäume\nSchluss fett"
+
+
+async def test_undoing_takes_back_ones_own_only(writes: Writes) -> None:
+    anna, ben = await writes("Anna"), await writes("Ben")
+    await asyncio.gather(anna.is_in("saved"), ben.is_in("saved"))
+    await expect(anna.button("Undo")).to_have_attribute("aria-disabled", "true")
+    await anna.types("Annas Satz.\n")
+    await ben.sees("Annas Satz.")
+    await ben.types("Bens Satz.")
+    await anna.sees("Bens Satz.")
+    await anna.button("Undo").click()
+    await expect(ben.text).not_to_contain_text("Annas")
+    await ben.sees("Bens Satz.")
+    await anna.button("Redo").click()
+    await ben.sees("Annas Satz.", "Bens Satz.")
+
+
+async def test_the_others_cursors_bear_their_names(writes: Writes) -> None:
+    anna, ben = await writes("Anna"), await writes("")
+    await asyncio.gather(anna.is_in("saved"), ben.is_in("saved"))
+    await anna.types("Satz")
+    await ben.types(" mehr")
+    await expect(anna.text.locator(".notes__name")).to_have_text("somebody")
+    await expect(ben.text.locator(".notes__name")).to_have_text("Anna")
+    await expect(ben.people).to_have_text("Anna")
+    await expect(anna.people).to_have_text("+ 1 others")
+    await anna.page.close()
+    await expect(ben.text.locator(".notes__name")).to_have_count(0)
+    await expect(ben.people.locator("li")).to_have_count(0)
+
+
+async def test_who_only_looks_in_reads_and_who_visits_writes(writes: Writes, group: Evening, moderator: Person) -> None:
+    anna = await writes("Anna")
+    await anna.types("Aus der Gruppe.")
+    organiser = await group.staff("organiser")
+    context = await writes.browser.new_context(locale="en-GB")
+    writes.leaving.push_async_callback(context.close)
+    await context.add_cookies([{"name": COOKIE, "value": str(organiser.cookie), "url": group.server.url}])
+    guest = await writes.at(context)
+    await guest.sees("Aus der Gruppe.")
+    await guest.is_in("reading")
+    await expect(guest.text).to_have_attribute("contenteditable", "false")
+    await expect(guest.text).to_have_attribute("aria-readonly", "true")
+    await expect(guest.page.get_by_role("toolbar")).to_have_count(0)
+    await organiser.do("room.enter", room="1-1")
+    await guest.is_in("saved")
+    await guest.types(" Vom Besuch.")
+    await anna.sees("Aus der Gruppe. Vom Besuch.")
+
+
+async def test_who_is_moved_away_is_told_and_keeps_nothing(writes: Writes, group: Evening, moderator: Person) -> None:
+    anna = await writes("Anna")
+    await anna.types("Vertraulich")
+    await anna.is_in("saved")
+    shown = await moderator.sees(lambda shown: shown["rooms"]["room/1-1"]["people"])
+    await moderator.do("room.move", person=shown[0]["id"], to="1-2")
+    await anna.is_in("closed")
+    await expect(anna.text).to_have_attribute("contenteditable", "false")
+    await anna.page.wait_for_function(STORED, arg=0)
+
+
+async def test_when_the_room_is_over_its_notes_stay_to_be_read(writes: Writes, group: Evening, moderator: Person) -> None:
+    anna, ben = await writes("Anna"), await writes("Ben")
+    await anna.types("Bis zuletzt.")
+    await ben.sees("Bis zuletzt.")
+    await anna.page.wait_for_function(STORED, arg=1)  # the control: while it is open a device keeps them
+    await moderator.do("round.close", round=1)
+    for writer in (anna, ben):
+        await writer.is_in("reading")
+        await writer.sees("Bis zuletzt.")
+        await expect(writer.page.get_by_role("toolbar")).to_have_count(0)
+        await writer.page.wait_for_function(STORED, arg=0)
+    asked: list[str] = []
+    anna.page.on("request", lambda request: asked.append(request.url))
+    await anna.page.reload()
+    await expect(anna.notes).to_contain_text("Bis zuletzt.")
+    await expect(anna.notes.get_by_role("textbox")).to_have_count(0)
+    assert not any("editor" in url for url in asked), "nobody needs an editor to read"
+
+
+async def test_what_came_too_late_is_told_to_whom_it_is_lost(writes: Writes, group: Evening, moderator: Person) -> None:
+    async with Line(group.server.url) as line:
+        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
+        await anna.types("Anfang. ")
+        await ben.sees("Anfang.")
+        await anna.is_in("saved")
+        await line.cut()
+        await anna.is_in("offline")
+        await anna.types("Im Tunnel.")
+        await moderator.do("round.close", round=1)
+        await ben.is_in("reading")
+        await line.mend()
+        await anna.is_in("late")
+        await anna.sees("Anfang. Im Tunnel.")
+        assert "Tunnel" not in await ben.words()
+
+
+async def test_the_editor_comes_when_somebody_comes_near_and_the_text_is_there_before(writes: Writes, group: Evening) -> None:
+    anna = await writes("Anna")
+    await anna.types("Schon da.")
+    await anna.is_in("saved")
+    page = await anna.context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.set_viewport_size({"width": 360, "height": 300})
+    await page.goto(f"{group.server.url}{group.page}/room/1-1")
+    await expect(page.locator(".notes__plain")).to_have_text("Schon da.")
+    await page.wait_for_load_state("networkidle")
+    assert not any("editor" in url for url in asked)
+    await page.locator("#notes").scroll_into_view_if_needed()
+    await expect(page.get_by_role("textbox", name="Notes of this small group")).to_have_text("Schon da.")
+    await expect(page.locator(".notes__plain")).to_have_count(0)
+    await expect(page.get_by_label("Add to the notes")).to_be_hidden()
+    assert any("editor" in url for url in asked)
+
+
+async def test_without_a_script_one_reads_and_adds_lines(writes: Writes, group: Evening) -> None:
+    ben = await writes("Ben")
+    anna = await writes("Anna", java_script_enabled=False)
+    await expect(anna.notes).to_contain_text("Nothing has been written yet.")
+    await anna.page.get_by_label("Add to the notes").fill("Ohne Skript, <b>mit</b> Inhalt")
+    await anna.page.get_by_role("button", name="Add", exact=True).click()
+    await expect(anna.page.locator(".notes__plain")).to_have_text("Ohne Skript, <b>mit</b> Inhalt")
+    await ben.sees("Ohne Skript, <b>mit</b> Inhalt")
+    await expect(anna.page.get_by_role("toolbar")).to_have_count(0)
+
+
+async def test_full_notes_are_told_and_a_shorter_text_is_saved(writes: Writes) -> None:
+    anna, ben = await writes("Anna"), await writes("Ben")
+    await anna.types("Kurz. ")
+    await anna.is_in("saved")
+    await anna.page.keyboard.insert_text("x" * 9_000)
+    await anna.is_in("full")
+    await ben.types("Ben schreibt weiter. ")
+    await ben.is_in("saved")
+    await anna.sees("Ben schreibt weiter.")
+    assert "xxx" not in await ben.words()
+    await anna.page.keyboard.press("Control+z")
+    await anna.is_in("saved")
+    await anna.types("Passt.")
+    await ben.sees("Passt.")
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
+@pytest.mark.parametrize("size", SIZES, ids=["phone", "laptop"])
+async def test_axe_finds_nothing(writes: Writes, look: dict[str, Any], size: Size) -> None:
+    anna, ben = await writes("Anna", size=size, **look), await writes("Ben", size=LAPTOP)
+    for writer in (anna, ben):
+        await writer.is_in("saved")
+    await anna.types("# Ergebnis\n- Bänke\n\nSchluss")
+    await ben.sees("Schluss")
+    await ben.types(" mehr")
+    await expect(anna.text.locator(".notes__name")).to_have_text("Ben")
+    assert await violations(anna.page) == []
+    assert await anna.page.evaluate("() => document.querySelectorAll('[style]').length") == 0
+    assert await anna.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
