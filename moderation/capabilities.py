@@ -12,7 +12,7 @@ import msgspec
 from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
-from rooms import contributions, inbox, joining, messages, programme, registration, results, retention, rounds, support
+from rooms import contributions, inbox, joining, messages, plenary, programme, registration, results, retention, rounds, support
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -27,6 +27,7 @@ COMMANDS: Commands = {
     **retention.COMMANDS,
     **rounds.COMMANDS,
     **results.COMMANDS,
+    **plenary.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -43,6 +44,7 @@ _APPLY: Changes = {
     **retention.CHANGES,
     **rounds.CHANGES,
     **results.CHANGES,
+    **plenary.CHANGES,
     **roles.CHANGES,
 }
 
@@ -98,6 +100,10 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | plenary.Supported
+    | plenary.Placed
+    | plenary.Ordered
+    | plenary.Aired
     | roles.Created
     | roles.Redeemed
     | roles.Revoked

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from moderation import queue, roles
 from moderation.capabilities import COMMANDS, AnyChange, apply, denied, parse
 from moderation.queue import STILL_POSSIBLE
-from rooms import contributions, inbox, joining, messages, programme, registration, results, retention, rounds, support
+from rooms import contributions, inbox, joining, messages, plenary, programme, registration, results, retention, rounds, support
 from rooms.command import SYSTEM, Change, Refused
 from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
-    programme, joining, contributions, support, queue, roles, registration, messages, inbox, retention, rounds, results,
+    programme, joining, contributions, support, queue, roles, registration, messages, inbox, retention, rounds, results, plenary,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

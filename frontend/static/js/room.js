@@ -1,4 +1,5 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
+import { autosave } from "./autosave.js";
 import { start } from "./sync.js";
 import { say, tell, text } from "./tell.js";
 
@@ -15,6 +16,7 @@ document.addEventListener("plenum:applied", mark);
 document.addEventListener("plenum:done", done);
 tick();
 mark();
+autosave();
 void start();
 
 /** @param {Event} event */
@@ -26,7 +28,7 @@ function done(event) {
   }
   const details = form?.closest("details");
   if (details) details.open = false;
-  if (command.name !== "card.support") tell(text("done"));
+  if (form && command.name !== "card.support") tell(text("done"));
 }
 
 /** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */
