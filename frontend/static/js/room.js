@@ -26,8 +26,8 @@ function done(event) {
     form?.reset();
     return form?.querySelector("textarea")?.focus();
   }
-  const details = form?.closest("details");
-  if (details) details.open = false;
+  const details = form?.closest("details:not([data-key])");
+  if (details instanceof HTMLDetailsElement) details.open = false;
   if (form && command.name !== "card.support") tell(text("done"));
 }
 
