@@ -242,7 +242,9 @@ async def do(asked: Asked) -> Response:
         asked.path = urlsplit(_back(asked.evening.slug, back, "", {})).path
         left = asked.path.rpartition("/")[2]
         page = _STAFF_PAGES.get(left, participant) if asked.staff else participant
-        if "/room/" in asked.path:
+        if left == "board":
+            page = room_pages.board
+        elif "/room/" in asked.path:
             page = room_pages.room
         return await page(asked, refused, fields)
     return RedirectResponse(_back(asked.evening.slug, back, name, result), 303)

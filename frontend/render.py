@@ -34,9 +34,9 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("rounds", "room", "result"),
+    "rooms": ("rounds", "room", "summary", "result", "proposal", "heading"),
     "room": ("room", "card", "summary"),
-    "board": ("result",),
+    "board": ("result", "proposal", "heading"),
     "registrations": ("registrations", "registration", "mail"),
     "door": ("registrations", "registration"),
 }
@@ -71,8 +71,12 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
         return "room", 0
     if kind == "card":
         return "cards", int(number)
+    if kind == "summary" and audience(channel) == "rooms":
+        return "tray", _turn(number)
+    if kind in ("proposal", "heading"):
+        return "proposals", data["order"]
     if kind == "result":
-        return "board", _turn(number)
+        return "results", _turn(number)
     if kind == "registration" and channel == "door":
         return "guests", alphabet.position(data["name"])
     if kind == "registration":

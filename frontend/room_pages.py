@@ -10,10 +10,13 @@ from starlette.routing import Route
 
 from frontend import render
 from frontend.asked import Asked, Page, fields_of, status, told
+from moderation import documents
 from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
 from rooms.breakout import may_watch, self_of, tag
 from rooms.command import Refused
+from rooms.plenary import headings
+from rooms.results import may_confirm
 
 
 def routes(page: Page) -> list[Route]:
@@ -47,6 +50,7 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             open=not asked.evening.event.rounds.rooms[id].closed,
             notes=notes,
             writes=notes_right(asked.evening.event, asked.person, id) == "write",
+            leads=may_confirm(asked.evening.event, actor(asked.evening.event, asked.person), asked.evening.event.rounds.rooms[id]),
             form=form or {},
             command_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
@@ -68,12 +72,24 @@ async def append_notes(asked: Asked) -> Response:
     return RedirectResponse(f"{asked.path}#notes", 303)
 
 
-async def board(asked: Asked) -> Response:
-    """What the small groups have confirmed, for everybody."""
+async def board(asked: Asked, refused: Refused | None = None, form: dict[str, Any] | None = None) -> Response:
+    """What the small groups have confirmed, for everybody; moderators put it together, in order, and on stage."""
 
     def look() -> Response:
-        shown = render.arrange(asked.documents("board"), asked.lang, asked.evening.slug)
-        return asked.page("board.html", documents=shown, channels=asked.channels("board"))
+        event, staff = asked.evening.event, _leads(asked)
+        # The same documents, with buttons.
+        channel = "rooms" if staff else "board"
+        shown = asked.documents(channel, documents.keys(event, "board", asked.person)) + asked.documents("me", ["supports"])
+        return asked.page(
+            "board.html",
+            200 if refused is None else status(refused),
+            documents=render.arrange(shown, asked.lang, asked.evening.slug),
+            staff=staff,
+            headings=[one.title for one in headings(event)],
+            form=form or {},
+            refusal=None if refused is None else told(asked, refused),
+            channels=asked.channels(channel, "me"),
+        )
 
     return await asked.evening.read(look)
 

@@ -7,7 +7,11 @@ from typing import TypedDict
 from moderation.event import Event
 from moderation.shape import Names, iso, words
 from rooms.breakout import Room, Round, Seat, browsers, end_of, self_of, tag
+from rooms.plenary import headings, proposals
 from rooms.results import Summary
+
+SPAN, LAST = 10**8, 10**7
+"""Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
 
 
 class RoomLineData(TypedDict):
@@ -100,7 +104,7 @@ class CardData(TypedDict):
 
 
 class SummaryData(TypedDict):
-    """`summary/<room>` for those who write it."""
+    """`summary/<room>` for those who write it. `cards`: how many are proposed; `version`: to be named by who writes on it."""
 
     room: str
     discussed: str
@@ -109,18 +113,66 @@ class SummaryData(TypedDict):
     state: str
     closed: bool
     cards: int
+    version: int
 
 
-class ProposalData(TypedDict):
-    """A card that a room proposes."""
+class ThoughtData(TypedDict):
+    """A card that is proposed but not confirmed."""
 
     number: int
     text: str
+
+
+class TrayData(SummaryData):
+    """`summary/<room>` in the moderators' tray: the room is over, and nobody has confirmed this. `others`: cards that are not
+    proposed."""
+
+    name: str
+    round_title: str
+    question: str
+    proposals: list[ThoughtData]
+    others: int
+
+
+class ProposalData(TypedDict):
+    """`proposal/<n>`: a card on the plenary's board, and where it comes from. `support`: the plenary's; `room_support`: that of the
+    room; `heading`: what it stands under, or 0."""
+
+    number: int
+    room: str
+    name: str
+    round_title: str
+    text: str
     support: int
+    room_support: int
+    heading: int
+    order: int
+    on_air: bool
+
+
+class HeadingData(TypedDict):
+    """`heading/<n>`: what proposals are put together under. 0 has no title: it stands over those that are under none."""
+
+    number: int
+    title: str
+    order: int
+
+
+class AiredResultData(TypedDict):
+    """What of a small group is on air: a proposal (`number`), or a `part` of its summary."""
+
+    key: str
+    room: str
+    name: str
+    round_title: str
+    question: str
+    part: str
+    number: int
+    text: str
 
 
 class ResultData(TypedDict):
-    """`result/<room>`: what a room brings to the plenary, and where it comes from."""
+    """`result/<room>`: what a room brings to the plenary, and where it comes from. `on_air`: the part that is, or nothing."""
 
     room: str
     round_title: str
@@ -131,7 +183,7 @@ class ResultData(TypedDict):
     open: str
     people: int
     confirmed_at: str
-    cards: list[ProposalData]
+    on_air: str
 
 
 def rounds(event: Event, lang: str) -> RoundsData:
@@ -212,16 +264,92 @@ def summary(event: Event, id: str) -> SummaryData:
         "state": one.state if id in event.results.summaries else "",
         "closed": event.rounds.rooms[id].closed,
         "cards": sum(one.proposed for one in event.results.live(id)),
+        "version": max(one.versions.values(), default=0),
+    }
+
+
+def in_tray(event: Event, id: str) -> bool:
+    """Whether the room is over and leaves something that nobody has confirmed."""
+    one = event.results.summaries.get(id) or Summary(id)
+    over = event.rounds.rooms[id].closed and one.state != "confirmed"
+    return over and (not one.empty or bool(event.results.live(id)))
+
+
+def tray(event: Event, id: str) -> TrayData | None:
+    """What a room has left unconfirmed, for those who can."""
+    if not in_tray(event, id):
+        return None
+    room, cards = event.rounds.rooms[id], event.results.live(id)
+    proposals = [card for card in cards if card.proposed]
+    return {
+        **summary(event, id),
+        "name": room.name,
+        "round_title": event.rounds.items[room.round].title,
+        "question": room.question,
+        "proposals": [{"number": card.number, "text": card.text} for card in proposals],
+        "others": len(cards) - len(proposals),
+    }
+
+
+def proposal(event: Event, number: int) -> ProposalData | None:
+    """A card on the board."""
+    card = event.results.cards[number]
+    if not event.results.is_proposal(card):
+        return None
+    room, on_air = event.rounds.rooms[card.room], event.results.on_air
+    return {
+        "number": number,
+        "room": room.id,
+        "name": room.name,
+        "round_title": event.rounds.items[room.round].title,
+        "text": card.text,
+        "support": len(card.plenary),
+        "room_support": len(card.supporters),
+        "heading": card.heading,
+        "order": _turn(event, card.heading) + card.turn,
+        "on_air": on_air is not None and on_air.card == number,
+    }
+
+
+def heading(event: Event, number: int) -> HeadingData | None:
+    """A heading with something under it."""
+    if number not in headings_shown(event):
+        return None
+    title = event.results.headings[number].title if number else ""
+    return {"number": number, "title": title, "order": _turn(event, number)}
+
+
+def headings_shown(event: Event) -> list[int]:
+    """Those with something under them; and if there are any, 0 over what is under none."""
+    shown = [one.number for one in headings(event)]
+    rest = any(not card.heading for card in proposals(event))
+    return [*shown, 0] if shown and rest else shown
+
+
+def aired(event: Event) -> AiredResultData | None:
+    """What of the small groups is on air."""
+    on_air = event.results.on_air
+    if on_air is None:
+        return None
+    room = event.rounds.rooms[on_air.room]
+    said = event.results.cards[on_air.card].text if on_air.card else getattr(event.results.summaries[room.id], on_air.part)
+    return {
+        "key": f"proposal/{on_air.card}" if on_air.card else f"result/{room.id}/{on_air.part}",
+        "room": room.id,
+        "name": room.name,
+        "round_title": event.rounds.items[room.round].title,
+        "question": room.question,
+        "part": on_air.part,
+        "number": on_air.card,
+        "text": said,
     }
 
 
 def result(event: Event, id: str) -> ResultData | None:
     """What is on the board, if somebody has confirmed it."""
-    one = event.results.summaries.get(id)
-    if one is None or one.state != "confirmed":
+    if not event.results.confirmed(id):
         return None
-    room = event.rounds.rooms[id]
-    proposals = sorted((card for card in event.results.live(id) if card.proposed), key=lambda card: -len(card.supporters))
+    one, room, on_air = event.results.summaries[id], event.rounds.rooms[id], event.results.on_air
     return {
         "room": id,
         "round_title": event.rounds.items[room.round].title,
@@ -232,7 +360,7 @@ def result(event: Event, id: str) -> ResultData | None:
         "open": one.open,
         "people": one.people,
         "confirmed_at": iso(one.confirmed_at) if one.confirmed_at is not None else "",
-        "cards": [{"number": card.number, "text": card.text, "support": len(card.supporters)} for card in proposals],
+        "on_air": on_air.part if on_air is not None and on_air.room == id else "",
     }
 
 
@@ -244,6 +372,11 @@ def current(event: Event) -> Round | None:
         if found is not None:
             return found
     return rounds[-1] if rounds else None
+
+
+def _turn(event: Event, heading: int) -> int:
+    """The place of a heading on the board; what is under it follows, and what is under none comes last."""
+    return (event.results.headings[heading].turn if heading else LAST) * SPAN
 
 
 def _round(event: Event, round: Round, lang: str) -> RoundData:

@@ -19,6 +19,7 @@ from rooms import (
     messages,
     moving_up,
     participation,
+    plenary,
     programme,
     register,
     registration,
@@ -43,6 +44,7 @@ COMMANDS: Commands = {
     **rounds.COMMANDS,
     **participation.COMMANDS,
     **results.COMMANDS,
+    **plenary.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -60,6 +62,7 @@ _APPLY: Changes = {
     **rounds.CHANGES,
     **participation.CHANGES,
     **results.CHANGES,
+    **plenary.CHANGES,
     **roles.CHANGES,
 }
 
@@ -115,6 +118,10 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | plenary.Supported
+    | plenary.Placed
+    | plenary.Ordered
+    | plenary.Aired
     | roles.Created
     | roles.Redeemed
     | roles.Revoked

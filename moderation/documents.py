@@ -9,13 +9,25 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
-from moderation.breakouts import CardData, ResultData, RoomData, RoundsData, SeatData, SummaryData
+from moderation.breakouts import (
+    AiredResultData,
+    CardData,
+    HeadingData,
+    ProposalData,
+    ResultData,
+    RoomData,
+    RoundsData,
+    SeatData,
+    SummaryData,
+    TrayData,
+)
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
 from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
+from rooms.plenary import proposals, supported_by
 from rooms.results import confirmed_rooms
 
 
@@ -99,9 +111,10 @@ class ModeratedData(ContributionData):
 
 
 class OnAirData(TypedDict):
-    """`on_air`."""
+    """`on_air`: one of the two, or nothing."""
 
     contribution: ContributionData | None
+    result: AiredResultData | None
     since: str | None
 
 
@@ -137,9 +150,10 @@ class PersonData(TypedDict):
 
 
 class SupportsData(TypedDict):
-    """`supports`: the numbers of the contributions that this person supports."""
+    """`supports`: the numbers of the contributions and of the small groups' proposals that this person supports."""
 
     contributions: list[int]
+    proposals: list[int]
 
 
 Data = (
@@ -163,7 +177,10 @@ Data = (
     | RoomData
     | CardData
     | SummaryData
+    | TrayData
     | ResultData
+    | ProposalData
+    | HeadingData
 )
 SHAPES: dict[str, Any] = {
     "event": EventData,
@@ -186,13 +203,16 @@ SHAPES: dict[str, Any] = {
     "room": RoomData,
     "card": CardData,
     "summary": SummaryData,
+    "summary in rooms": TrayData,
     "result": ResultData,
+    "proposal": ProposalData,
+    "heading": HeadingData,
 }
 """Kind of document → the shape of its data."""
 
 
 def kind(channel: str) -> str:
-    """`output/main` → `output`."""
+    """`output/main` → `output`; of keys too."""
     return channel.partition("/")[0]
 
 
@@ -208,7 +228,7 @@ def channels_of(event: Event, key: str) -> list[str]:
     if name == "card":
         return [f"room/{event.results.cards[int(rest)].room}"]
     if name == "summary":
-        return [f"room/{rest}"]
+        return [f"room/{rest}", "rooms"]
     return _CHANNELS.get(name, [])
 
 
@@ -225,7 +245,13 @@ _CHANNELS = {
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
     "result": ["board", "rooms"],
+    "proposal": ["board", "rooms"],
+    "backing": ["board", "rooms"],
+    "heading": ["board", "rooms"],
 }
+COUNTED = {"support": "contribution", "backing": "proposal"}
+"""Kind of key that a vote touches → kind of document whose `support` it is, which travels alone."""
+_VOTES = {document: votes for votes, document in COUNTED.items()}
 
 
 def keys(event: Event, channel: str, person: str) -> Iterator[str]:
@@ -249,12 +275,19 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
         yield from (f"room/{id}" for id in event.rounds.rooms)
-        yield from (f"result/{id}" for id in confirmed_rooms(event))
+        yield from (f"summary/{id}" for id in event.rounds.rooms if breakouts.in_tray(event, id))
+        yield from _board(event)
     elif which == "board":
-        yield from (f"result/{id}" for id in confirmed_rooms(event))
+        yield from _board(event)
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         id = channel.partition("/")[2]
         yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+
+
+def _board(event: Event) -> Iterator[str]:
+    yield from (f"heading/{number}" for number in breakouts.headings_shown(event))
+    yield from (f"proposal/{card.number}" for card in proposals(event))
+    yield from (f"result/{id}" for id in confirmed_rooms(event))
 
 
 _ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
@@ -292,7 +325,11 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
     if name == "card":
         return breakouts.card(event, names, int(rest))
     if name == "summary":
-        return breakouts.summary(event, rest)
+        return breakouts.tray(event, rest) if which == "rooms" else breakouts.summary(event, rest)
+    if name == "proposal":
+        return breakouts.proposal(event, int(rest))
+    if name == "heading":
+        return breakouts.heading(event, int(rest))
     if name == "result":
         return breakouts.result(event, rest)
     if name == "rounds":
@@ -314,8 +351,26 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
     if name == "person":
         return {"name": names.get(person, ""), "place": event.attendance.place(person)}
     if name == "supports":
-        return {"contributions": event.supports.of(person)}
+        return {"contributions": event.supports.of(person), "proposals": supported_by(event, person)}
     return None
+
+
+def voted_on(key: str) -> str:
+    """`support/7` → `contribution/7`; any other key as it is."""
+    name, slash, number = key.partition("/")
+    return COUNTED.get(name, name) + slash + number
+
+
+def votes_on(key: str) -> str:
+    """`contribution/7` → `support/7`; any other key as it is."""
+    name, slash, number = key.partition("/")
+    return _VOTES.get(name, name) + slash + number
+
+
+def count(event: Event, key: str) -> int:
+    """How many support the document that a touched key of `COUNTED` is about."""
+    name, _, number = key.partition("/")
+    return event.supports.count(int(number)) if name == "support" else len(event.results.cards[int(number)].plenary)
 
 
 def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
@@ -327,8 +382,14 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.inbox.items[int(rest)].erased
     if name == "card":
         return not event.results.cards[int(rest)].withdrawn
+    if name == "summary" and kind(channel) == "rooms":
+        return breakouts.in_tray(event, rest)
     if name == "result":
-        return breakouts.result(event, rest) is not None
+        return event.results.confirmed(rest)
+    if name == "proposal":
+        return event.results.is_proposal(event.results.cards[int(rest)])
+    if name == "heading":
+        return int(rest) in breakouts.headings_shown(event)
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)
@@ -392,11 +453,12 @@ def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Mod
 
 
 def _on_air(event: Event, names: Names, lang: str) -> OnAirData:
-    number = event.contributions.on_air
-    if number is None:
-        return {"contribution": None, "since": None}
-    item = event.contributions.items[number]
-    return {"contribution": public(event, names, item, lang), "since": iso(item.history[-1].at)}
+    number, result = event.contributions.on_air, event.results.on_air
+    if number is not None:
+        item = event.contributions.items[number]
+        return {"contribution": public(event, names, item, lang), "result": None, "since": iso(item.history[-1].at)}
+    since = iso(result.since) if result is not None else None
+    return {"contribution": None, "result": breakouts.aired(event), "since": since}
 
 
 def facts(event: Event, lang: str) -> EventData:

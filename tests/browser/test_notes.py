@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 
 from live.identity import COOKIE
 from tests.browser.cast import LAPTOP, PHONE, WITHIN, Size
-from tests.browser.test_access import LOOKS, SIZES, violations
+from tests.browser.test_access import SIZES, violations
 from tests.conftest import OPEN_HANDED
 from tests.flow.evening import Evening, Person
 from tests.flow.line import Line
@@ -381,10 +381,9 @@ async def test_full_notes_are_told_and_a_shorter_text_is_saved(writes: Writes) -
     await ben.sees("Passt.")
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES, ids=["phone", "laptop"])
-async def test_axe_finds_nothing(writes: Writes, look: dict[str, Any], size: Size) -> None:
-    anna, ben = await writes("Anna", size=size, **look), await writes("Ben", size=LAPTOP)
+async def test_axe_finds_nothing(writes: Writes, size: Size) -> None:
+    anna, ben = await writes("Anna", size=size), await writes("Ben", size=LAPTOP)
     for writer in (anna, ben):
         await writer.is_in("saved")
     await anna.types("# Ergebnis\n- Bänke\n\nSchluss")

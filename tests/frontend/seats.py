@@ -66,6 +66,13 @@ def played() -> Evening:
     evening.send("anna", "card.support", card=1)
     evening.send("anna", "summary.draft", room="1-1", open="Wer bezahlt es?")
     evening.send("mona", "summary.confirm", room="1-1")
+    evening.send("olga", "proposal.group", cards=[1], title="Im <b>Freien</b>")
+    evening.send("anna", "card.submit", room="1-1", text="Nicht zusammengestellt")
+    evening.send("mona", "card.propose", card=3)
+    evening.send("anna", "proposal.support", card=3)
+    evening.send("olga", "proposal.air", card=3)
+    evening.send("cem", "summary.draft", room="1-2", discussed="Wege")
+    evening.send("mona", "round.close", round=1, room="1-2")
     evening.send(SYSTEM, "event.configure", programme=PROGRAMME | FACTS | {"starts": "2020-10-08T18:00:00+02:00"})
     assert evening.now > NOW
     return evening
@@ -114,9 +121,13 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     for template, channel in (("rooms.html", "rooms"), ("room.html", "room/1-1")):
         all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
+        arranged["leads"] = template == "room.html"
         yield template, common | arranged
-        yield template, common | arranged | {"refusal": refusal}
-    yield "board.html", {"documents": {}, "channels": {"board": {}}}
+        yield template, common | arranged | {"refusal": refusal, "form": {"set.open": '"><b>'}}
+    yield "board.html", common | {"documents": {}, "staff": False}
+    all = [(key, "rooms", evening.seen("rooms", key)) for key in documents.keys(event, "board", "")]
+    staff = {"documents": render.arrange(all, "de", "abend"), "staff": True, "headings": ['"><b>']}
+    yield "board.html", common | staff | {"refusal": refusal}
     items = [registrations.full(event, names, item) for item in event.registrations.items.values()]
     yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
     for kind in letters.KINDS:

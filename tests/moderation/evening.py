@@ -281,6 +281,28 @@ def _summed(evening: Evening, person: str) -> dict[str, Any]:
     return {"room": "1-1"}
 
 
+def _confirmed(evening: Evening, person: str) -> dict[str, Any]:
+    """A room's results on the board, with one proposal."""
+    _inside(evening, "anna")
+    evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke")
+    evening.send("anna", "card.propose", card=1)
+    evening.send("anna", "summary.draft", room="1-1", proposed="Mehr Bänke")
+    evening.send("anna", "summary.confirm", room="1-1")
+    return {"card": 1}
+
+
+def _backed(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send(person, "proposal.support", **_confirmed(evening, person))
+    return {"card": 1, "on": False}
+
+
+def _two_proposals(evening: Evening, person: str) -> dict[str, Any]:
+    _confirmed(evening, person)
+    evening.send("anna", "card.submit", room="1-1", text="Mehr Bäume")
+    evening.send("anna", "card.propose", card=2)
+    return {"card": 1, "steps": 1}
+
+
 def _held(evening: Evening, person: str) -> dict[str, Any]:
     _inside(evening, "anna")
     evening.send(SYSTEM, "room.away", room="1-1", person="anna", away=True)
@@ -348,6 +370,11 @@ EXAMPLES: dict[str, Example] = {
     and {"room": "1-1", "proposed": "Mehr Bänke"},
     "summary.submit": lambda evening, person: _summed(evening, person),
     "summary.confirm": lambda evening, person: _summed(evening, person),
+    "summary.air": lambda evening, person: _confirmed(evening, person) and {"room": "1-1"},
+    "proposal.support": _backed,
+    "proposal.group": lambda evening, person: _confirmed(evening, person) and {"cards": [1], "title": "Im Freien"},
+    "proposal.order": _two_proposals,
+    "proposal.air": _confirmed,
     "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
     "room.release": _held,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},

@@ -21,6 +21,7 @@ from rooms import (
     messages,
     moving_up,
     participation,
+    plenary,
     programme,
     register,
     registration,
@@ -34,7 +35,7 @@ from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
-    retention, rounds, participation, results,
+    retention, rounds, participation, results, plenary,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

@@ -148,6 +148,11 @@ ARGUMENTS: dict[str, Draw] = {
     "summary.draft": fields({"room": one("1-1", "1-2")}, proposed=one("Bänke", ""), open=one("Wo?")),
     "summary.submit": fields({"room": one("1-1", "1-2")}),
     "summary.confirm": fields({"room": one("1-1", "1-2")}, on=YES),
+    "summary.air": fields({"room": one("1-1", "1-2")}, part=one("proposed", "open"), on=YES),
+    "proposal.support": fields({"card": NUMBER}, on=YES),
+    "proposal.group": fields({"cards": one([1], [2], [1, 2], []), "title": one("Bänke", "Bäume", "", "x" * 61)}, heading=one(1, 2)),
+    "proposal.order": fields({}, card=one(1, 2, 3), heading=one(1, 2), steps=one(-1, 1, 5)),
+    "proposal.air": fields({"card": NUMBER}, on=YES),
     "room.away": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away": YES}),
     "room.release": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away_since": one(NOW)}),
     "event.retain": fields({"early": one(False, False, True)}),
@@ -163,7 +168,7 @@ ARGUMENTS: dict[str, Draw] = {
 STEPS = (*TRANSITIONS, "contribution.restore")
 Busy = list[tuple[tuple[str, ...], tuple[str, ...]]]
 EVERYTHING: Busy = [((*PEOPLE, *STAFF, SYSTEM), tuple(ARGUMENTS)), ((SYSTEM, "olga"), tuple(ARGUMENTS))]
-GROUPS = tuple(name for name in ARGUMENTS if name.startswith(("round.", "room.", "card.", "summary.")))
+GROUPS = tuple(name for name in ARGUMENTS if name.startswith(("round.", "room.", "card.", "summary.", "proposal.")))
 SEATS = tuple(name for name in ARGUMENTS if name.startswith(("registration.", "message.", "mail.")))
 BUSY: dict[str, Busy] = {
     "what is said": [
@@ -187,6 +192,8 @@ BUSY: dict[str, Busy] = {
         (("anna",), GROUPS),
         (PEOPLE, ("room.enter", "card.submit", "summary.draft")),
         (PEOPLE, ("card.propose", "card.support", "card.group", "card.edit", "summary.submit", "summary.confirm")),
+        (PEOPLE, ("proposal.support",)),
+        (("mona",), ("summary.confirm", "summary.air", "proposal.group", "proposal.order", "proposal.air", "contribution.air")),
         ((SYSTEM,), ("room.away",)),
     ],
 }
@@ -253,6 +260,7 @@ def check(evening: Evening) -> None:
     assert list(items) == list(range(1, len(items) + 1))
     on_air = [item.number for item in items.values() if item.state == "on_air"]
     assert on_air == ([] if event.contributions.on_air is None else [event.contributions.on_air])
+    check_board(evening)
     counted = {state: count for state, count in event.contributions.by_state.items() if count}
     assert counted == Counter(item.state for item in items.values())
     for item in items.values():
@@ -269,6 +277,23 @@ def check(evening: Evening) -> None:
     if isinstance(evening, Played):
         assert nonempty(event.supports.given) == nonempty(evening.given), "each person counts once"
     assert list(event.touched.values()) == sorted(event.touched.values()), "who comes back reads from the end"
+
+
+def check_board(evening: Evening) -> None:
+    """One thing at a time is on air, and nothing that is not on the board; what is there has a place that is its own."""
+    event, results = evening.event, evening.event.results
+    board = {key: data for key, data in evening.screen("board").items() if not key.startswith("result/")}
+    orders = [data["order"] for data in board.values()]
+    assert len(set(orders)) == len(orders)
+    headings = {data["number"]: data["order"] for key, data in board.items() if key.startswith("heading/")}
+    assert {data["heading"] for data in board.values() if "heading" in data} - {0} == headings.keys() - {0}
+    for data in board.values():
+        assert data.get("heading") not in headings or headings[data["heading"]] < data["order"]
+    if results.on_air is not None:
+        assert event.contributions.on_air is None
+        assert results.confirmed(results.on_air.room)
+        assert not results.on_air.card or results.is_proposal(results.cards[results.on_air.card])
+        assert evening.seen("output/main", "on_air")["result"]["text"]
 
 
 def nonempty(given: dict[int, set[str]]) -> dict[int, set[str]]:
@@ -308,10 +333,10 @@ def check_rung(evening: Evening, before: Shown) -> None:
         old, new = before.get((channel, person, key)), now.get((channel, person, key))
         bell = f"me/{person}" if channel == "me" else channel if channel.startswith("room/") else documents.kind(channel)
         name = f"{key}/{person}" if key in ("person", "supports", "seat") else key
-        number = key.replace("contribution", "support")
+        number = documents.votes_on(key)
         if lasting(old) != lasting(new):
             assert (bell, name) in rung, f"{key} in {channel} has changed: {old} → {new}"
-        elif support(old) != support(new) and channel in ("public", "moderation") and key != "on_air":
+        elif support(old) != support(new) and channel in ("public", "moderation", "board", "rooms") and key != "on_air":
             assert (bell, number) in rung, f"the support of {key} in {channel} has changed"
 
 
@@ -334,8 +359,11 @@ def begins(evening: Played, chance: Random) -> None:
     evening.play("mona", "round.open", {"round": 1, "minutes": 20})
     for person in PEOPLE:
         evening.play(person, "room.enter", {"room": chance.choice(("1-1", "1-2"))})
-    for room in ("1-1", "1-2"):
+    for card, room in enumerate(("1-1", "1-2"), 1):
         evening.play(chance.choice(PEOPLE), "card.submit", {"room": room, "text": "Mehr Bänke"})
+        evening.play("mona", "card.propose", {"card": card})
+        evening.play("mona", "summary.draft", {"room": room, "proposed": "Bänke"})
+        evening.play("mona", "summary.confirm", {"room": room})
 
 
 def test_every_command_is_played() -> None:

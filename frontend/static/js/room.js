@@ -1,4 +1,5 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
+import { autosave } from "./autosave.js";
 import { isLinked, start } from "./sync.js";
 import { say, tell, text } from "./tell.js";
 
@@ -18,6 +19,7 @@ document.addEventListener("plenum:applied", mark);
 document.addEventListener("plenum:done", done);
 tick();
 mark();
+autosave();
 void start();
 if (notes) near.observe(notes);
 
@@ -47,9 +49,9 @@ function done(event) {
     form?.reset();
     return form?.querySelector("textarea")?.focus();
   }
-  const details = form?.closest("details");
-  if (details) details.open = false;
-  if (command.name !== "card.support") tell(text("done"));
+  const details = form?.closest("details:not([data-key])");
+  if (details instanceof HTMLDetailsElement) details.open = false;
+  if (form && command.name !== "card.support") tell(text("done"));
 }
 
 /** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */
