@@ -33,8 +33,8 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("rounds", "room", "result"),
-    "room": ("room", "card", "summary"),
+    "rooms": ("rounds", "room", "activity", "result"),
+    "room": ("room", "hands", "card", "summary", "chat"),
     "board": ("result",),
     "registrations": ("registrations", "registration", "mail"),
     "door": ("registrations", "registration"),
@@ -70,6 +70,10 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
         return "room", 0
     if kind == "card":
         return "cards", int(number)
+    if kind == "chat":
+        return "chat", int(number)
+    if kind == "activity":
+        return "activity", _turn(number)
     if kind == "result":
         return "board", _turn(number)
     if kind == "registration" and channel == "door":

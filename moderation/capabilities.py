@@ -24,6 +24,7 @@ from rooms import (
     retention,
     rounds,
     support,
+    talk,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
@@ -40,6 +41,7 @@ COMMANDS: Commands = {
     **rounds.COMMANDS,
     **participation.COMMANDS,
     **results.COMMANDS,
+    **talk.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -57,6 +59,7 @@ _APPLY: Changes = {
     **rounds.CHANGES,
     **participation.CHANGES,
     **results.CHANGES,
+    **talk.CHANGES,
     **roles.CHANGES,
 }
 
@@ -112,6 +115,12 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | talk.HandRaised
+    | talk.HandLowered
+    | talk.FloorGiven
+    | talk.Sent
+    | talk.Removed
+    | talk.Emptied
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -144,7 +153,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten, results.forgotten):
+    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten, results.forgotten, talk.forgotten):
         change = forget(change)
     return change
 

@@ -9,11 +9,22 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
-from moderation.breakouts import CardData, ResultData, RoomData, RoundsData, SeatData, SummaryData
+from moderation.breakouts import (
+    ActivityData,
+    CardData,
+    ChatData,
+    HandsData,
+    ResultData,
+    RoomData,
+    RoundsData,
+    SeatData,
+    SummaryData,
+)
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
 from moderation.shape import Names, iso, words
+from rooms.breakout import is_open
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
 from rooms.results import confirmed_rooms
@@ -161,6 +172,9 @@ Data = (
     | RoundsData
     | SeatData
     | RoomData
+    | HandsData
+    | ChatData
+    | ActivityData
     | CardData
     | SummaryData
     | ResultData
@@ -184,6 +198,9 @@ SHAPES: dict[str, Any] = {
     "rounds": RoundsData,
     "seat": SeatData,
     "room": RoomData,
+    "hands": HandsData,
+    "chat": ChatData,
+    "activity": ActivityData,
     "card": CardData,
     "summary": SummaryData,
     "result": ResultData,
@@ -207,7 +224,9 @@ def channels_of(event: Event, key: str) -> list[str]:
         return ["rooms", key]
     if name == "card":
         return [f"room/{event.results.cards[int(rest)].room}"]
-    if name == "summary":
+    if name == "chat":
+        return [f"room/{event.talk.messages[int(rest)].room}"]
+    if name in ("summary", "hands"):
         return [f"room/{rest}"]
     return _CHANNELS.get(name, [])
 
@@ -225,6 +244,7 @@ _CHANNELS = {
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
     "result": ["board", "rooms"],
+    "activity": ["rooms"],
 }
 
 
@@ -249,12 +269,14 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
         yield from (f"room/{id}" for id in event.rounds.rooms)
+        yield from (f"activity/{id}" for id in event.rounds.rooms if is_open(event, id))
         yield from (f"result/{id}" for id in confirmed_rooms(event))
     elif which == "board":
         yield from (f"result/{id}" for id in confirmed_rooms(event))
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         id = channel.partition("/")[2]
-        yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (channel, f"hands/{id}", f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (f"chat/{number}" for number in event.talk.shown(id))
 
 
 _ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
@@ -291,6 +313,12 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return breakouts.room(event, names, rest, lang)
     if name == "card":
         return breakouts.card(event, names, int(rest))
+    if name == "hands":
+        return breakouts.hands(event, names, rest)
+    if name == "chat":
+        return breakouts.chat(event, names, int(rest))
+    if name == "activity":
+        return breakouts.activity(event, rest)
     if name == "summary":
         return breakouts.summary(event, rest)
     if name == "result":
@@ -327,6 +355,10 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.inbox.items[int(rest)].erased
     if name == "card":
         return not event.results.cards[int(rest)].withdrawn
+    if name == "chat":
+        return event.talk.is_shown(int(rest))
+    if name == "activity":
+        return is_open(event, rest)
     if name == "result":
         return breakouts.result(event, rest) is not None
     if name != "contribution":

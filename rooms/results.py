@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from rooms import text
-from rooms.breakout import LEADERS, Room, rooms_with, seated, self_of
+from rooms.breakout import LEADERS, Room, may_lead, rooms_with, seated, self_of, stir
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.talk import said_by
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -213,7 +214,7 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
 def edit(event: Event, actor: Actor, command: Edit, now: int) -> Outcome:
     """Refuses `unknown_card`, `not_your_room`, `round_closed`, `forbidden`, `card_*`."""
     card, room = _card(event, actor, command.card)
-    if card.person != self_of(event, actor.person) and not _leads(event, actor, room):
+    if card.person != self_of(event, actor.person) and not may_lead(event, actor, room):
         raise Refused("forbidden", field="card")
     words = text.within(command.text, "card", MIN_CARD, MAX_CARD)
     return Outcome([Edited(card.number, words)] if words != card.text else [], {"card": card.number})
@@ -250,7 +251,7 @@ def propose(event: Event, actor: Actor, command: Propose, now: int) -> Outcome:
     """By who leads the room; where nobody is to lead it, by anybody in it. Refuses `unknown_card`, `not_your_room`, `round_closed`,
     `forbidden`."""
     card, room = _card(event, actor, command.card)
-    if not _leads(event, actor, room):
+    if not may_lead(event, actor, room):
         raise Refused("forbidden", field="card")
     return Outcome([Proposed(card.number, command.on)] if command.on != card.proposed else [], {"card": card.number})
 
@@ -282,7 +283,7 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
     """By the room's moderator; if there is none, by its note-taker; by moderators of the plenary and organisers always. Refuses
     `unknown_room`, `not_your_room`, `forbidden`, `summary_missing`."""
     room = _had(event, actor, command.room)
-    if not _leads(event, actor, room):
+    if not may_lead(event, actor, room):
         raise Refused("forbidden", field="room")
     summary = _written(event, room)
     state: SummaryState = "confirmed" if command.on else "submitted"
@@ -305,7 +306,7 @@ def signed(event: Event, person: str) -> list[str]:
     """The documents in small groups that show this person's name."""
     me = self_of(event, person)
     cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    return [*rooms_with(event, person), *cards]
+    return [*rooms_with(event, person), *cards, *said_by(event, me)]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
@@ -320,12 +321,6 @@ def _had(event: Event, actor: Actor, id: str) -> Room:
     if not (person in room.seats or room.leads(person) or actor.any_of(*LEADERS)):
         raise Refused("not_your_room", field="room", room="")
     return room
-
-
-def _leads(event: Event, actor: Actor, room: Room) -> bool:
-    person = self_of(event, actor.person)
-    # Where nobody was named to lead, everybody in the room does.
-    return room.leads(person) or actor.any_of(*LEADERS) or not (room.moderators or room.note_taker)
 
 
 def _written(event: Event, room: Room) -> Summary:
@@ -353,7 +348,8 @@ def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, 
     """The new card."""
     event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, rows=[event.seq])
     event.results.of_room.setdefault(change.room, []).append(change.number)
-    return (f"card/{change.number}",)
+    stir(event.rounds.rooms[change.room], now)
+    return (f"card/{change.number}", f"activity/{change.room}")
 
 
 def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
@@ -369,7 +365,7 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
     card = event.results.cards[change.number]
     card.withdrawn, card.text = True, ""
     card.rows.clear()
-    return (f"summary/{card.room}", *_shown(card))
+    return (f"summary/{card.room}", f"activity/{card.room}", *_shown(card))
 
 
 def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]:
@@ -399,7 +395,8 @@ def drafted(event: Event, change: Drafted, now: int, by: str) -> tuple[str, ...]
     event.results.summaries[change.room] = Summary(
         change.room, change.discussed, change.proposed, change.open, "draft", change.person
     )
-    return (f"summary/{change.room}", f"result/{change.room}", f"room/{change.room}")
+    shown = (f"summary/{change.room}", f"result/{change.room}", f"room/{change.room}")
+    return (*shown, *stir(event.rounds.rooms[change.room], now))
 
 
 def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:

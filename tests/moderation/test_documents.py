@@ -36,6 +36,8 @@ def evening() -> Evening:
     evening.send("mona", "round.open", round=1)
     evening.send("anna", "room.enter", room="1-1")
     evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke am Ring")
+    evening.send("anna", "room.raise_hand", room="1-1")
+    evening.send("anna", "chat.send", room="1-1", text="Hallo zusammen")
     evening.send("anna", "summary.draft", room="1-1")
     evening.send("mona", "summary.confirm", room="1-1")
     return evening
@@ -49,8 +51,8 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2", "result/1-1"}),
-        ("room/1-1", {"room/1-1", "summary/1-1", "card/1"}),
+        ("rooms", {"rounds", "room/1-1", "room/1-2", "activity/1-1", "activity/1-2", "result/1-1"}),
+        ("room/1-1", {"room/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
         ("board", {"result/1-1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),

@@ -232,7 +232,7 @@ function commandOf(form, button) {
   if (button instanceof HTMLButtonElement && button.name) data.append(button.name, button.value);
   const pressed = button?.getAttribute("aria-pressed") === "true" ? button.dataset.undo : undefined;
   const name = pressed ?? String(data.get("name"));
-  const numbers = new Set([...form.querySelectorAll("[data-number]")].map((input) => input.getAttribute("name")));
+  const numbers = new Set([...form.elements].filter((field) => field.hasAttribute("data-number")).map((field) => field.getAttribute("name")));
   const flags = new Set([...form.querySelectorAll("[data-flag]")].map((input) => input.getAttribute("name")));
   /** @type {Record<string, unknown>} */
   const args = {};
