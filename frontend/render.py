@@ -34,8 +34,8 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("rounds", "room", "summary", "result", "proposal", "heading"),
-    "room": ("room", "card", "summary"),
+    "rooms": ("rounds", "room", "activity", "summary", "result", "proposal", "heading"),
+    "room": ("room", "hands", "card", "summary", "chat"),
     "board": ("result", "proposal", "heading"),
     "registrations": ("registrations", "registration", "mail"),
     "door": ("registrations", "registration"),
@@ -75,6 +75,10 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
         return "tray", _turn(number)
     if kind in ("proposal", "heading"):
         return "proposals", data["order"]
+    if kind == "chat":
+        return "chat", int(number)
+    if kind == "activity":
+        return "activity", _turn(number)
     if kind == "result":
         return "results", _turn(number)
     if kind == "registration" and channel == "door":

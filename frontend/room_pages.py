@@ -13,10 +13,9 @@ from frontend.asked import Asked, Page, fields_of, status, told
 from moderation import documents
 from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
-from rooms.breakout import may_watch, self_of, tag
+from rooms.breakout import may_lead, may_watch, self_of, tag
 from rooms.command import Refused
 from rooms.plenary import headings
-from rooms.results import may_confirm
 
 
 def routes(page: Page) -> list[Route]:
@@ -40,19 +39,23 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
     notes = await _notes(asked, id)
 
     def look() -> Response:
-        channel = f"room/{id}"
+        channel, event = f"room/{id}", asked.evening.event
+        place, me = event.rounds.rooms[id], self_of(event, asked.person)
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
             documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
             room=id,
-            me=tag(asked.evening.event, self_of(asked.evening.event, asked.person)),
-            open=not asked.evening.event.rounds.rooms[id].closed,
             notes=notes,
-            writes=notes_right(asked.evening.event, asked.person, id) == "write",
-            leads=may_confirm(asked.evening.event, actor(asked.evening.event, asked.person), asked.evening.event.rounds.rooms[id]),
+            writes=notes_right(event, asked.person, id) == "write",
             form=form or {},
+            me=tag(event, me),
+            here=me in place.seats or me in place.guests,
+            leads=may_lead(event, actor(event, asked.person), place),
+            hand="speaking" if me == place.speaker else "up" if me in place.hands else "down",
+            open=not place.closed,
             command_id=str(uuid.uuid4()),
+            chat_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
             channels=asked.channels(channel),

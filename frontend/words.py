@@ -172,6 +172,8 @@ REFUSALS = {
     "nothing_chosen": N_("Nothing is selected yet. Please select the proposals that belong together."),
     "summary_missing": N_("There is no summary yet. Please write at least one of its parts."),
     "notes_full": N_("The notes are full. Please shorten them before you write more."),
+    "message_missing": N_("There is nothing to send yet. Please write your message first."),
+    "chat_full": N_("There are {most} messages in this chat already. Please write down on cards what is to be kept."),
     "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),

@@ -6,9 +6,10 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
-from rooms.breakout import Room, Round, Seat, browsers, end_of, self_of, tag
+from rooms.breakout import Room, Round, Seat, browsers, end_of, is_open, self_of, tag
 from rooms.plenary import headings, proposals
 from rooms.results import Summary
+from rooms.talk import following
 
 SPAN, LAST = 10**8, 10**7
 """Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
@@ -87,6 +88,49 @@ class RoomData(TypedDict):
     grace: int
     recalled: bool
     asked: int
+
+
+class HandData(TypedDict):
+    """Somebody on the speaker list, or speaking. `number`: how they are called if they have no name; 0: of the team."""
+
+    id: str
+    name: str
+    number: int
+    away: bool
+
+
+class HandsData(TypedDict):
+    """`hands/<room>`: the speaker list in its order. `since`: when the speaker has begun; `next`: whose turn it is then."""
+
+    room: str
+    open: bool
+    speaker: HandData | None
+    since: str
+    next: str
+    hands: list[HandData]
+
+
+class ChatData(TypedDict):
+    """`chat/<n>`: a message, or that there was one. `removed`: empty, or by whom it was (`author` `lead`)."""
+
+    message: int
+    room: str
+    text: str
+    name: str
+    number: int
+    author: str
+    at: str
+    removed: str
+
+
+class ActivityData(TypedDict):
+    """`activity/<room>`: what moves in a room that is open. `active_at`: the minute in which something was last said or written."""
+
+    room: str
+    name: str
+    cards: int
+    hands: int
+    active_at: str
 
 
 class CardData(TypedDict):
@@ -226,12 +270,68 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "question": one.question,
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
-        "people": [_person(event, names, turn, person, held) for turn, (person, held) in enumerate(one.seats.items(), 1)],
+        "people": [_person(event, names, one.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
         "guests": [_name(event, names, person) for person in one.guests],
         "ends_at": iso(end) if end is not None else "",
         "grace": 0 if round.recalled_at is not None else round.grace,
         "recalled": round.recalled_at is not None,
         "asked": len(one.asked),
+    }
+
+
+def hands(event: Event, names: Names, id: str) -> HandsData:
+    """The speaker list."""
+    one = event.rounds.rooms[id]
+    upcoming = following(one)
+    return {
+        "room": id,
+        "open": is_open(event, id),
+        "speaker": _hand(event, names, one, one.speaker) if one.speaker else None,
+        "since": iso(one.speaking_since) if one.speaking_since is not None else "",
+        "next": tag(event, upcoming) if upcoming else "",
+        "hands": [_hand(event, names, one, person) for person in one.hands],
+    }
+
+
+def _hand(event: Event, names: Names, room: Room, person: str) -> HandData:
+    seat = room.seats.get(person)
+    return {
+        "id": tag(event, person),
+        "name": _name(event, names, person),
+        "number": room.numbers.get(person, 0),
+        "away": seat is not None and seat.away_since is not None,
+    }
+
+
+def chat(event: Event, names: Names, number: int) -> ChatData | None:
+    """A message, unless many newer ones have come. Of one that was removed nobody learns whose it was."""
+    one = event.talk.messages[number]
+    if not event.talk.is_shown(number):
+        return None
+    gone = one.removed is not None
+    return {
+        "message": one.number,
+        "room": one.room,
+        "text": one.text,
+        "name": "" if gone else _name(event, names, one.person),
+        "number": 0 if gone else event.rounds.rooms[one.room].numbers.get(one.person, 0),
+        "author": "" if gone else tag(event, one.person),
+        "at": iso(one.at),
+        "removed": one.removed or "",
+    }
+
+
+def activity(event: Event, id: str) -> ActivityData | None:
+    """What moves in a room, while it is open."""
+    one = event.rounds.rooms[id]
+    if not is_open(event, id):
+        return None
+    return {
+        "room": id,
+        "name": one.name,
+        "cards": len(event.results.live(id)),
+        "hands": len(one.hands),
+        "active_at": iso(one.active_at) if one.active_at is not None else "",
     }
 
 
@@ -408,9 +508,9 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
     }
 
 
-def _person(event: Event, names: Names, turn: int, person: str, held: Seat) -> PersonInRoomData:
+def _person(event: Event, names: Names, number: int, person: str, held: Seat) -> PersonInRoomData:
     away = iso(held.away_since) if held.away_since is not None else ""
-    return {"id": tag(event, person), "name": _name(event, names, person), "number": turn, "role": held.role, "away_since": away}
+    return {"id": tag(event, person), "name": _name(event, names, person), "number": number, "role": held.role, "away_since": away}
 
 
 def _name(event: Event, names: Names, person: str) -> str:

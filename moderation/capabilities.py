@@ -27,6 +27,7 @@ from rooms import (
     retention,
     rounds,
     support,
+    talk,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
@@ -45,6 +46,7 @@ COMMANDS: Commands = {
     **participation.COMMANDS,
     **results.COMMANDS,
     **plenary.COMMANDS,
+    **talk.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -63,6 +65,7 @@ _APPLY: Changes = {
     **participation.CHANGES,
     **results.CHANGES,
     **plenary.CHANGES,
+    **talk.CHANGES,
     **roles.CHANGES,
 }
 
@@ -122,6 +125,12 @@ AnyChange = (
     | plenary.Placed
     | plenary.Ordered
     | plenary.Aired
+    | talk.HandRaised
+    | talk.HandLowered
+    | talk.FloorGiven
+    | talk.Sent
+    | talk.Removed
+    | talk.Emptied
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -154,7 +163,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, register.forgotten, inbox.forgotten, results.forgotten):
+    for forget in (contributions.forgotten, register.forgotten, inbox.forgotten, results.forgotten, talk.forgotten):
         change = forget(change)
     return change
 

@@ -10,8 +10,11 @@ from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
 from moderation.breakouts import (
+    ActivityData,
     AiredResultData,
     CardData,
+    ChatData,
+    HandsData,
     HeadingData,
     ProposalData,
     ResultData,
@@ -25,6 +28,7 @@ from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
 from moderation.shape import Names, iso, words
+from rooms.breakout import is_open
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
 from rooms.plenary import proposals, supported_by
@@ -175,6 +179,9 @@ Data = (
     | RoundsData
     | SeatData
     | RoomData
+    | HandsData
+    | ChatData
+    | ActivityData
     | CardData
     | SummaryData
     | TrayData
@@ -201,6 +208,9 @@ SHAPES: dict[str, Any] = {
     "rounds": RoundsData,
     "seat": SeatData,
     "room": RoomData,
+    "hands": HandsData,
+    "chat": ChatData,
+    "activity": ActivityData,
     "card": CardData,
     "summary": SummaryData,
     "summary in rooms": TrayData,
@@ -229,6 +239,10 @@ def channels_of(event: Event, key: str) -> list[str]:
         return [f"room/{event.results.cards[int(rest)].room}"]
     if name == "summary":
         return [f"room/{rest}", "rooms"]
+    if name == "chat":
+        return [f"room/{event.talk.messages[int(rest)].room}"]
+    if name == "hands":
+        return [f"room/{rest}"]
     return _CHANNELS.get(name, [])
 
 
@@ -248,6 +262,7 @@ _CHANNELS = {
     "proposal": ["board", "rooms"],
     "backing": ["board", "rooms"],
     "heading": ["board", "rooms"],
+    "activity": ["rooms"],
 }
 COUNTED = {"support": "contribution", "backing": "proposal"}
 """Kind of key that a vote touches → kind of document whose `support` it is, which travels alone."""
@@ -277,11 +292,13 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (f"room/{id}" for id in event.rounds.rooms)
         yield from (f"summary/{id}" for id in event.rounds.rooms if breakouts.in_tray(event, id))
         yield from _board(event)
+        yield from (f"activity/{id}" for id in event.rounds.rooms if is_open(event, id))
     elif which == "board":
         yield from _board(event)
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         id = channel.partition("/")[2]
-        yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (channel, f"hands/{id}", f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (f"chat/{number}" for number in event.talk.shown(id))
 
 
 def _board(event: Event) -> Iterator[str]:
@@ -324,6 +341,12 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return breakouts.room(event, names, rest, lang)
     if name == "card":
         return breakouts.card(event, names, int(rest))
+    if name == "hands":
+        return breakouts.hands(event, names, rest)
+    if name == "chat":
+        return breakouts.chat(event, names, int(rest))
+    if name == "activity":
+        return breakouts.activity(event, rest)
     if name == "summary":
         return breakouts.tray(event, rest) if which == "rooms" else breakouts.summary(event, rest)
     if name == "proposal":
@@ -384,6 +407,10 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.results.cards[int(rest)].withdrawn
     if name == "summary" and kind(channel) == "rooms":
         return breakouts.in_tray(event, rest)
+    if name == "chat":
+        return event.talk.is_shown(int(rest))
+    if name == "activity":
+        return is_open(event, rest)
     if name == "result":
         return event.results.confirmed(rest)
     if name == "proposal":

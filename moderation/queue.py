@@ -26,7 +26,7 @@ TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
 STILL_POSSIBLE = frozenset(
     {
         "contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join",
-        "registration.withdraw_consent", "registration.erase", "card.withdraw", "proposal.support",
+        "registration.withdraw_consent", "registration.erase", "card.withdraw", "chat.remove", "proposal.support",
     }
 )  # fmt: skip
 """After the documentation is public its contents rest; people's rights do not."""

@@ -38,7 +38,8 @@ class Seat(msgspec.Struct):
 
 class Room(msgspec.Struct):
     """One room. `guests`: who is visiting, announced, without a seat; `ends_at` (ms): its own end, if it differs from the round's;
-    `asked`: who has asked for more time; `hands`: the speaker list; `away`: seats that are held."""
+    `asked`: who has asked for more time; `hands`: the speaker list, `speaker`: whose turn it is; `numbers`: how people without a
+    name are called here, for good; `active_at` (ms, a whole minute): when something was last said or written."""
 
     id: str
     round: int
@@ -55,6 +56,10 @@ class Room(msgspec.Struct):
     closed: bool = False
     asked: list[str] = []
     hands: list[str] = []
+    speaker: str = ""
+    speaking_since: int | None = None
+    numbers: dict[str, int] = {}
+    active_at: int | None = None
 
     def role(self, person: str) -> Role:
         """What this person is here."""
@@ -63,6 +68,11 @@ class Room(msgspec.Struct):
     def leads(self, person: str) -> bool:
         """Whether this person may act for the room."""
         return person in self.moderators or person == self.note_taker
+
+    def sit(self, person: str, now: int, away_since: int | None) -> None:
+        """Give them a seat, and a number that stays theirs."""
+        self.numbers.setdefault(person, len(self.numbers) + 1)
+        self.seats[person] = Seat(self.role(person), now, away_since)
 
     @property
     def free(self) -> int:
@@ -164,7 +174,7 @@ def seated(event: Event, actor: Actor, id: str) -> Room:
     person = self_of(event, actor.person)
     if person not in room.seats and person not in room.guests and not room.leads(person):
         raise Refused("not_your_room", field="room", room="")
-    if event.rounds.items[room.round].state != "open" or room.closed:
+    if not is_open(event, id):
         raise Refused("round_closed", field="room")
     return room
 
@@ -176,6 +186,12 @@ def may_write_notes(event: Event, actor: Actor, id: str) -> bool:
     except Refused:
         return False
     return True
+def may_lead(event: Event, actor: Actor, room: Room) -> bool:
+    """Whether this person may act for the room: who was named to, moderators of the plenary, and where nobody was named, everybody
+    in it."""
+    person = self_of(event, actor.person)
+    named = room.moderators or room.note_taker
+    return room.leads(person) or actor.any_of(*LEADERS) or (not named and (person in room.seats or person in room.guests))
 
 
 def may_watch(event: Event, actor: Actor, id: str) -> bool:
@@ -185,6 +201,12 @@ def may_watch(event: Event, actor: Actor, id: str) -> bool:
         return False
     person = self_of(event, actor.person)
     return person in room.seats or person in room.guests or room.leads(person) or actor.any_of(*LEADERS)
+
+
+def is_open(event: Event, id: str) -> bool:
+    """Whether people work in this room now."""
+    room = event.rounds.rooms[id]
+    return event.rounds.items[room.round].state == "open" and not room.closed
 
 
 def end_of(event: Event, room: Room) -> int | None:
@@ -219,7 +241,22 @@ def everybody(event: Event) -> set[str]:
 def rooms_with(event: Event, person: str) -> list[str]:
     """The documents of the rooms that show this person's name."""
     me = self_of(event, person)
-    return [f"room/{room.id}" for room in event.rounds.rooms.values() if me in room.seats or me in room.guests]
+    return [key for room in event.rounds.rooms.values() if me in room.seats or me in room.guests for key in shown_in(room, me)]
+
+
+def shown_in(room: Room, person: str) -> list[str]:
+    """The documents of a room that show this person and whether they are there."""
+    listed = person in room.hands or person == room.speaker
+    return [f"room/{room.id}", *((f"hands/{room.id}", f"activity/{room.id}") if listed else ())]
+
+
+def stir(room: Room, now: int) -> list[str]:
+    """Something is said in the room. The moderators' page is told once a minute, whatever the number of rooms and messages."""
+    minute = now - now % MINUTE
+    if room.active_at == minute:
+        return []
+    room.active_at = minute
+    return [f"activity/{room.id}"]
 
 
 def seats_of(event: Event, participants: Iterable[str]) -> Iterator[str]:
@@ -233,6 +270,8 @@ def unseat(event: Event, room: Room, person: str) -> None:
     for people in (room.hands, room.asked):
         if person in people:
             people.remove(person)
+    if person == room.speaker:
+        room.speaker, room.speaking_since = "", None
     hold(event, room, person, None)
 
 

@@ -13,6 +13,7 @@ from rooms.programme import Phase, Programme
 from rooms.register import Registrations
 from rooms.results import Results
 from rooms.support import Supports
+from rooms.talk import Talk
 
 
 class Event(msgspec.Struct):
@@ -33,3 +34,4 @@ class Event(msgspec.Struct):
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     rounds: Rounds = msgspec.field(default_factory=Rounds)
     results: Results = msgspec.field(default_factory=Results)
+    talk: Talk = msgspec.field(default_factory=Talk)

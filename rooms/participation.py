@@ -17,11 +17,11 @@ from rooms.breakout import (
     Number,
     Participant,
     Round,
-    Seat,
     hold,
     running_round,
     seats_of,
     self_of,
+    shown_in,
     tag,
     tagged,
     unseat,
@@ -384,10 +384,10 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
         if old is room:
             continue
         if old is not None:
+            touched |= dict.fromkeys(shown_in(old, person))
             unseat(event, old, person)
-            touched[f"room/{old.id}"] = None
         # Before the round begins nobody can be late.
-        room.seats[person] = Seat(room.role(person), now, now if round.state == "open" else None)
+        room.sit(person, now, now if round.state == "open" else None)
         hold(event, room, person, room.seats[person].away_since)
         if person in round.waiting:
             round.waiting.remove(person)
@@ -408,14 +408,15 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     if change.guest:
         room.guests.append(change.person)
         return (f"room/{room.id}",)
-    seat = room.seats.setdefault(change.person, Seat(room.role(change.person), now))
-    seat.away_since = None
+    if change.person not in room.seats:
+        room.sit(change.person, now, None)
+    room.seats[change.person].away_since = None
     hold(event, room, change.person, None)
     round = event.rounds.items[room.round]
     if change.person in round.waiting:
         round.waiting.remove(change.person)
     event.rounds.people.setdefault(change.person, Participant())
-    return ("rounds", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", *shown_in(room, change.person), *seats_of(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -423,8 +424,9 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     room = event.rounds.rooms[change.room]
     if change.person in room.guests:
         room.guests.remove(change.person)
+    shown = shown_in(room, change.person)
     unseat(event, room, change.person)
-    return ("rounds", "rights", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", "rights", *shown, *seats_of(event, (change.person,)))
 
 
 def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
@@ -440,7 +442,7 @@ def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, .
     room = event.rounds.rooms[change.room]
     room.seats[change.person].away_since = now if change.away else None
     hold(event, room, change.person, now if change.away else None)
-    return (f"room/{room.id}",)
+    return tuple(shown_in(room, change.person))
 
 
 COMMANDS: Commands = {

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeGuard, get_args
 import msgspec
 
 from rooms import text
-from rooms.breakout import LEADERS, Room, rooms_with, seated, self_of
+from rooms.breakout import LEADERS, Room, may_lead, rooms_with, seated, self_of, stir
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.talk import said_by
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -266,7 +267,7 @@ def edit(event: Event, actor: Actor, command: Edit, now: int) -> Outcome:
     """What somebody who does not lead the room makes of a proposal is one no more, until it is proposed again: it may be on the
     board. Refuses `unknown_card`, `not_your_room`, `round_closed`, `forbidden`, `card_*`."""
     card, room = _card(event, actor, command.card)
-    leads = may_confirm(event, actor, room)
+    leads = may_lead(event, actor, room)
     if card.person != self_of(event, actor.person) and not leads:
         raise Refused("forbidden", field="card")
     words = text.within(command.text, "card", MIN_CARD, MAX_CARD)
@@ -310,7 +311,7 @@ def propose(event: Event, actor: Actor, command: Propose, now: int) -> Outcome:
     `not_your_room`, `forbidden`."""
     card = event.results.card(command.card)
     room = _had(event, actor, card.room)
-    if not may_confirm(event, actor, room):
+    if not may_lead(event, actor, room):
         raise Refused("forbidden", field="card")
     return Outcome([Proposed(card.number, command.on)] if command.on != card.proposed else [], {"card": card.number})
 
@@ -320,7 +321,7 @@ def draft(event: Event, actor: Actor, command: Draft, now: int) -> Outcome:
     `summary_too_long`, `summary_changed`: somebody else has, since it was `seen`."""
     room = _had(event, actor, command.room)
     old = event.results.summaries.get(room.id, Summary(room.id))
-    if old.state == "confirmed" and not may_confirm(event, actor, room):
+    if old.state == "confirmed" and not may_lead(event, actor, room):
         raise Refused("forbidden", field="room")
     parts = {"discussed": command.discussed, "proposed": command.proposed, "open": command.open}
     if all(part is None for part in parts.values()):
@@ -348,7 +349,7 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
     """By the room's moderator; if there is none, by its note-taker; by moderators of the plenary and organisers always. Refuses
     `unknown_room`, `not_your_room`, `forbidden`, `summary_missing`."""
     room = _had(event, actor, command.room)
-    if not may_confirm(event, actor, room):
+    if not may_lead(event, actor, room):
         raise Refused("forbidden", field="room")
     summary = _written(event, room)
     state: SummaryState = "confirmed" if command.on else "submitted"
@@ -381,14 +382,7 @@ def signed(event: Event, person: str) -> list[str]:
     """The documents in small groups that show this person's name."""
     me = self_of(event, person)
     cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    return [*rooms_with(event, person), *cards]
-
-
-def may_confirm(event: Event, actor: Actor, room: Room) -> bool:
-    """Whether this person acts for the room: its moderator or note-taker, and moderators of the plenary."""
-    person = self_of(event, actor.person)
-    # Where nobody was named to lead, everybody in the room does.
-    return room.leads(person) or actor.any_of(*LEADERS) or not (room.moderators or room.note_taker)
+    return [*rooms_with(event, person), *cards, *said_by(event, me)]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
@@ -431,7 +425,8 @@ def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, 
     """The new card."""
     event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, rows=[event.seq])
     event.results.of_room.setdefault(change.room, []).append(change.number)
-    return (f"card/{change.number}",)
+    stir(event.rounds.rooms[change.room], now)
+    return (f"card/{change.number}", f"activity/{change.room}")
 
 
 def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
@@ -447,7 +442,8 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
     card = event.results.cards[change.number]
     card.withdrawn, card.text = True, ""
     card.rows.clear()
-    return (f"summary/{card.room}", f"card/{card.number}", *_off_air(event, card.room, card), *_board(event, [card]))
+    shown = (f"summary/{card.room}", f"card/{card.number}", f"activity/{card.room}")
+    return (*shown, *_off_air(event, card.room, card), *_board(event, [card]))
 
 
 def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]:
@@ -480,7 +476,8 @@ def drafted(event: Event, change: Drafted, now: int, by: str) -> tuple[str, ...]
         change.room, change.discussed, change.proposed, change.open, "draft", change.person, versions=old.versions
     )
     new.versions |= {name: event.seq for name in get_args(Part) if getattr(new, name) != getattr(old, name)}
-    return (f"summary/{change.room}", *(_of_board(event, change.room) if old.state == "confirmed" else ()))
+    board = _of_board(event, change.room) if old.state == "confirmed" else ()
+    return (f"summary/{change.room}", *board, *stir(event.rounds.rooms[change.room], now))
 
 
 def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:

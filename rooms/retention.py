@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rooms import inbox, messages
+from rooms import inbox, messages, talk
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.consent import SIGNED, may
 from rooms.joining import Renamed, rename
@@ -21,8 +21,8 @@ DAY = 24 * 3600 * 1000
 
 
 class Erase(Command, frozen=True):
-    """Cancel, and delete all that is known of the person (GDPR Art. 17): letters, names that sign contributions, and what they
-    cancelled before. `token`: that of the registration's link; staff need none."""
+    """Cancel, and delete all that is known of the person (GDPR Art. 17): letters, names that sign contributions, what they said in
+    the chat of small groups, and what they cancelled before. `token`: that of the registration's link; staff need none."""
 
     registration: Number
     token: str | None = None
@@ -30,7 +30,8 @@ class Erase(Command, frozen=True):
 
 class Retain(Command, frozen=True):
     """Delete what is known of people; `people`: ids in the people table that are not a registration's or a letter's. Names that
-    sign a contribution stay: they are part of what was said in public, until it is withdrawn."""
+    sign a contribution stay: they are part of what was said in public, until it is withdrawn. What was said in the chat of a
+    small group was not."""
 
     people: tuple[str, ...] = ()
     early: bool = False
@@ -73,6 +74,10 @@ def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     for number in sorted(numbers):
         _forget(event, outcome, event.registrations.items[number])
         _unsign(event, outcome, event.registrations.items[number], all=True)
+    participants = [f"registration/{number}" for number in numbers]
+    for number in numbers:
+        participants += event.registrations.items[number].people
+    talk.forget(event, outcome, tuple(participants))
     for mail in event.inbox.items.values():
         theirs = mail.registration in numbers or (mail.registration is None and mail.sender in known)
         if theirs and not mail.erased:
@@ -97,8 +102,10 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     for one in others:
         outcome.names[one] = ""
         outcome.changes.append(Renamed(one))
-    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others), "rooms": len(rooms)}
-    if not (registrations or mails or others or rooms):
+    said = talk.empty(event, outcome)
+    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others)}
+    outcome.result |= {"messages": said, "rooms": len(rooms)}
+    if not any(outcome.result.values()):
         outcome.changes.clear()
     return outcome
 

@@ -261,7 +261,7 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
         event.rounds.rooms[id] = Room(
             id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
         )
-    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "summary")]
+    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "hands", "summary")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 
@@ -273,21 +273,24 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
         for person, seat in room.seats.items() if not room.closed else ():
             seat.away_since = now
             hold(event, room, person, now)
-    return ("rounds", *(f"room/{id}" for id in round.rooms), *seats_of(event, everybody(event)))
+    shown = [f"{kind}/{id}" for id in round.rooms for kind in ("room", "hands", "activity")]
+    return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
-    """What was, stays to be read; nobody is waited for."""
+    """What was, stays to be read; nobody is waited for, and nobody speaks."""
     round = event.rounds.items[change.round]
     rooms = [event.rounds.rooms[change.room]] if change.room else event.rounds.of(round)
     for room in rooms:
         room.closed = True
+        room.hands.clear()
+        room.speaker, room.speaking_since = "", None
         for person in room.seats:
             hold(event, room, person, None)
     if not change.room:
         round.state = "closed"
         round.waiting.clear()
-    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "summary")]
+    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "activity", "summary")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 

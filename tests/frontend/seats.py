@@ -64,6 +64,12 @@ def played() -> Evening:
     evening.send("anna", "card.group", cards=[1], name="Bänke")
     evening.send("mona", "card.propose", card=1)
     evening.send("anna", "card.support", card=1)
+    for person in ("olga", "anna", "mona"):
+        evening.send(person, "room.enter", room="1-1")
+        evening.send(person, "room.raise_hand", room="1-1")
+        evening.send(person, "chat.send", room="1-1", text="<i>Hallo</i>")
+    evening.send("olga", "room.give_floor", room="1-1")
+    evening.send("anna", "chat.remove", message=2)
     evening.send("anna", "summary.draft", room="1-1", open="Wer bezahlt es?")
     evening.send("mona", "summary.confirm", room="1-1")
     evening.send("olga", "proposal.group", cards=[1], title="Im <b>Freien</b>")
@@ -121,9 +127,10 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     for template, channel in (("rooms.html", "rooms"), ("room.html", "room/1-1")):
         all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
-        arranged["leads"] = template == "room.html"
-        yield template, common | arranged
-        yield template, common | arranged | {"refusal": refusal, "form": {"set.open": '"><b>'}}
+        inside = {"here": True, "leads": template == "room.html", "hand": "down", "chat_id": "c2"}
+        yield template, common | arranged | inside
+        refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False}
+        yield template, common | arranged | inside | refused
     yield "board.html", common | {"documents": {}, "staff": False}
     all = [(key, "rooms", evening.seen("rooms", key)) for key in documents.keys(event, "board", "")]
     staff = {"documents": render.arrange(all, "de", "abend"), "staff": True, "headings": ['"><b>']}

@@ -12,6 +12,7 @@ from moderation import documents
 from moderation.capabilities import AnyChange, apply, decide, parse
 from moderation.event import Event
 from moderation.roles import actor, hashed
+from rooms.breakout import tag
 from rooms.command import SYSTEM, Actor, Change, Outcome, Refused
 from rooms.contributions import Contribution, State
 from rooms.entrance import code_at
@@ -275,6 +276,17 @@ def _pinned(evening: Evening, person: str) -> dict[str, Any]:
     return {"card": 1}
 
 
+def _raised(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person, leads=person in STAFF)
+    evening.send(person, "room.raise_hand", room="1-1")
+    return {"room": "1-1"}
+
+
+def _said(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person)
+    return {"message": evening.send(person, "chat.send", room="1-1", text="Hallo zusammen")["message"]}
+
+
 def _summed(evening: Evening, person: str) -> dict[str, Any]:
     _inside(evening, person, leads=person in STAFF)
     evening.send(person, "summary.draft", room="1-1", proposed="Mehr Bänke")
@@ -375,6 +387,11 @@ EXAMPLES: dict[str, Example] = {
     "proposal.group": lambda evening, person: _confirmed(evening, person) and {"cards": [1], "title": "Im Freien"},
     "proposal.order": _two_proposals,
     "proposal.air": _confirmed,
+    "room.raise_hand": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "room.lower_hand": lambda evening, person: _raised(evening, person) | {"person": tag(evening.event, person)},
+    "room.give_floor": lambda evening, person: _raised(evening, person) | {"person": tag(evening.event, person)},
+    "chat.send": lambda evening, person: _inside(evening, person) and {"room": "1-1", "text": "Hallo zusammen"},
+    "chat.remove": _said,
     "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
     "room.release": _held,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},

@@ -37,6 +37,8 @@ def evening() -> Evening:
     evening.send("anna", "room.enter", room="1-1")
     evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke am Ring")
     evening.send("anna", "card.propose", card=1)
+    evening.send("anna", "room.raise_hand", room="1-1")
+    evening.send("anna", "chat.send", room="1-1", text="Hallo zusammen")
     evening.send("anna", "summary.draft", room="1-1")
     evening.send("mona", "summary.confirm", room="1-1")
     evening.send("mona", "proposal.group", cards=[1], title="Im Freien")
@@ -55,9 +57,9 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2", "summary/1-2", "result/1-1", "proposal/1", "heading/1"}),
-        ("room/1-1", {"room/1-1", "summary/1-1", "card/1"}),
+        ("rooms", {"rounds", "room/1-1", "room/1-2", "activity/1-1", "summary/1-2", "result/1-1", "proposal/1", "heading/1"}),
         ("board", {"result/1-1", "proposal/1", "heading/1"}),
+        ("room/1-1", {"room/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),
         ("door", {"registrations", "registration/1"}),

@@ -55,6 +55,7 @@ ROUND, YES = one(1, 1, 1, 2, 9), one(True, False)
 ROOMS = one([{"name": "A", "capacity": 2}, {"name": "B", "capacity": 3, "moderators": ["anna"]}])
 ROOM = fields({"room": one("1-1", "1-1", "1-2", "2-1", "9-9")})
 STARTS = one("2020-08-20T20:30:00+02:00", "2020-08-21T20:00:00+02:00")
+TAGS = tuple(keyed(SECRET, f"participant/{person}", 8) for person in (*PEOPLE, "emil"))
 TOKENS = ("token-a", "token-b")
 ABOUT = fields({"contribution": NUMBER})
 STEP = fields({"contribution": NUMBER}, seen=one("received", "approved", "on_air"))
@@ -153,6 +154,11 @@ ARGUMENTS: dict[str, Draw] = {
     "proposal.group": fields({"cards": one([1], [2], [1, 2], []), "title": one("Bänke", "Bäume", "", "x" * 61)}, heading=one(1, 2)),
     "proposal.order": fields({}, card=one(1, 2, 3), heading=one(1, 2), steps=one(-1, 1, 5)),
     "proposal.air": fields({"card": NUMBER}, on=YES),
+    "room.raise_hand": ROOM,
+    "room.lower_hand": fields({"room": one("1-1", "1-2")}, person=one(*TAGS)),
+    "room.give_floor": fields({"room": one("1-1", "1-2")}, person=one(*TAGS)),
+    "chat.send": fields({"room": one("1-1", "1-1", "1-2"), "text": one("Hallo zusammen", "", "x" * 501)}),
+    "chat.remove": fields({"message": NUMBER}),
     "room.away": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away": YES}),
     "room.release": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away_since": one(NOW)}),
     "event.retain": fields({"early": one(False, False, True)}),
@@ -168,7 +174,7 @@ ARGUMENTS: dict[str, Draw] = {
 STEPS = (*TRANSITIONS, "contribution.restore")
 Busy = list[tuple[tuple[str, ...], tuple[str, ...]]]
 EVERYTHING: Busy = [((*PEOPLE, *STAFF, SYSTEM), tuple(ARGUMENTS)), ((SYSTEM, "olga"), tuple(ARGUMENTS))]
-GROUPS = tuple(name for name in ARGUMENTS if name.startswith(("round.", "room.", "card.", "summary.", "proposal.")))
+GROUPS = tuple(name for name in ARGUMENTS if name.startswith(("round.", "room.", "card.", "summary.", "chat.", "proposal.")))
 SEATS = tuple(name for name in ARGUMENTS if name.startswith(("registration.", "message.", "mail.")))
 BUSY: dict[str, Busy] = {
     "what is said": [
@@ -191,6 +197,7 @@ BUSY: dict[str, Busy] = {
         (PEOPLE, GROUPS),
         (("anna",), GROUPS),
         (PEOPLE, ("room.enter", "card.submit", "summary.draft")),
+        (PEOPLE, ("room.raise_hand", "room.lower_hand", "room.give_floor", "chat.send", "chat.remove")),
         (PEOPLE, ("card.propose", "card.support", "card.group", "card.edit", "summary.submit", "summary.confirm")),
         (PEOPLE, ("proposal.support",)),
         (("mona",), ("summary.confirm", "summary.air", "proposal.group", "proposal.order", "proposal.air", "contribution.air")),
@@ -277,6 +284,11 @@ def check(evening: Evening) -> None:
     if isinstance(evening, Played):
         assert nonempty(event.supports.given) == nonempty(evening.given), "each person counts once"
     assert list(event.touched.values()) == sorted(event.touched.values()), "who comes back reads from the end"
+    for room in event.rounds.rooms.values():
+        talking = [*room.hands, *([room.speaker] if room.speaker else [])]
+        assert len(set(talking)) == len(talking), "who speaks does not wait"
+        assert {*talking} <= {*room.seats, *room.guests}, "who has left speaks"
+        assert not (room.closed and talking)
 
 
 def check_board(evening: Evening) -> None:

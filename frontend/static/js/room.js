@@ -1,10 +1,10 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
 import { autosave } from "./autosave.js";
+import { now } from "./clock.js";
 import { isLinked, start } from "./sync.js";
+import "./talk.js";
 import { say, tell, text } from "./tell.js";
 
-/** How far this device's clock is behind the server's, in ms. */
-const behind = Number(document.body.dataset.now) - Date.now();
 const NOTICES = [5, 2, 1, 0];
 
 /** The next notice of each end, by its document. */
@@ -45,6 +45,7 @@ function again() {
 /** @param {Event} event */
 function done(event) {
   const { command, form } = /** @type {CustomEvent<{command: {name: string}, form: HTMLFormElement | null}>} */ (event).detail;
+  if (event.defaultPrevented) return;
   if (command.name === "card.submit") {
     form?.reset();
     return form?.querySelector("textarea")?.focus();
@@ -73,7 +74,7 @@ function tick() {
     const place = item.querySelector("[data-left]");
     const ends = Date.parse(item.dataset.ends ?? "");
     if (!place || Number.isNaN(ends)) continue;
-    const left = Math.max(0, Math.ceil((ends - Date.now() - behind) / 1000));
+    const left = Math.max(0, Math.ceil((ends - now()) / 1000));
     const words = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
     if (place.textContent !== words) place.textContent = words;
     if (item.closest("#room")) notice(`${item.id}/${item.dataset.ends}`, left);
