@@ -74,10 +74,8 @@ def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     for number in sorted(numbers):
         _forget(event, outcome, event.registrations.items[number])
         _unsign(event, outcome, event.registrations.items[number], all=True)
-    participants = [f"registration/{number}" for number in numbers]
-    for number in numbers:
-        participants += event.registrations.items[number].people
-    talk.forget(event, outcome, tuple(participants))
+    browsers = {person for number in numbers for person in event.registrations.items[number].people}
+    talk.forget(event, outcome, (*(f"registration/{number}" for number in sorted(numbers)), *sorted(browsers)))
     for mail in event.inbox.items.values():
         theirs = mail.registration in numbers or (mail.registration is None and mail.sender in known)
         if theirs and not mail.erased:

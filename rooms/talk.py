@@ -40,10 +40,11 @@ class Message(msgspec.Struct):
 
 
 class Talk(msgspec.Struct):
-    """All messages by number, and by room."""
+    """All messages by number; their numbers by room and by participant."""
 
     messages: dict[int, Message] = {}
     of_room: dict[str, list[int]] = {}
+    of_person: dict[str, list[int]] = {}
 
     def kept(self) -> list[Message]:
         """Those that nobody has removed."""
@@ -206,19 +207,16 @@ def following(room: Room) -> str:
 
 def said_by(event: Event, participant: str) -> list[str]:
     """The documents of the chat that show this participant's name."""
-    rooms = event.talk.of_room
-    return [
-        f"chat/{number}"
-        for room in rooms
-        for number in event.talk.shown(room)
-        if (message := event.talk.messages[number]).person == participant and not message.removed
-    ]
+    talk = event.talk
+    numbers = talk.of_person.get(participant, ())
+    return [f"chat/{number}" for number in numbers if talk.is_shown(number) and not talk.messages[number].removed]
 
 
 def forget(event: Event, outcome: Outcome, participants: tuple[str, ...]) -> None:
     """Delete what these have said in the chat."""
-    for message in event.talk.kept():
-        if message.person in participants:
+    numbers = [number for person in participants for number in event.talk.of_person.get(person, ())]
+    for message in (event.talk.messages[number] for number in numbers):
+        if not message.removed:
             outcome.changes.append(Removed(message.number, "author"))
             outcome.forget.append(message.row)
 
@@ -280,6 +278,7 @@ def sent(event: Event, change: Sent, now: int, by: str) -> tuple[str, ...]:
     """The new message; the oldest leaves the page."""
     talk, room = event.talk, event.rounds.rooms[change.room]
     talk.messages[change.number] = Message(change.number, change.room, change.text, change.person, now, event.seq)
+    talk.of_person.setdefault(change.person, []).append(change.number)
     numbers = talk.of_room.setdefault(change.room, [])
     numbers.append(change.number)
     gone = [f"chat/{numbers[-SHOWN - 1]}"] if len(numbers) > SHOWN else []

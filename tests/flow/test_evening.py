@@ -475,6 +475,9 @@ class TestRights:
         moderator = await evening.staff("moderator")
         await moderator.do("round.create", title="Runde", policy="chosen", rooms=[{"name": "Verkehr"}, {"name": "Schule"}])
         await moderator.do("round.open", round=1)
+        somebody = await evening.person()
+        await somebody.do("room.enter", room="1-1")
+        await somebody.do("chat.send", room="1-1", text="Das hört nur, wer da ist")
         cookie, token = await self.known_as(evening, who)
         browser = await evening.browser(cookie)
         for channel in sorted({*ALL, "room/1-2", "room/9-9"} | NO_CHANNELS):
@@ -493,6 +496,8 @@ class TestRights:
                 assert (answer.status_code, answer.json().get("code")) == ((200, None) if expected is None else (403, expected))
             if expected == "forbidden":
                 assert "Das sieht nur" not in json.dumps(person.heard)
+            heard = any("nur, wer da ist" in str(frame) for frame in person.heard)
+            assert heard == (channel == "room/1-1" and expected is None), channel
 
     async def test_a_channel_that_may_not_be_watched_keeps_the_others_from_being_opened(self, evening: Evening) -> None:
         person = await evening.person()

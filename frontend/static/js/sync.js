@@ -48,7 +48,8 @@ let banner = /** @type {Timer} */ (undefined);
 export async function start() {
   root.dataset.script = "";
   document.addEventListener("submit", (event) => void onSubmit(event));
-  addEventListener("online", () => again(Math.random() * 500));
+  // The old connection may have survived; then it is to say so.
+  addEventListener("online", () => setTimeout(() => probe(0), Math.random() * 500));
   addEventListener("offline", () => lost(0));
   addEventListener("pageshow", (event) => event.persisted && again(0));
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && probe(20_000));

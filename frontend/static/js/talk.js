@@ -34,7 +34,8 @@ if (log) {
   markOwn();
   toEnd();
   log.addEventListener("scroll", () => {
-    if (isAtEnd() && toNew) toNew.hidden = true;
+    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+    if (atEnd && toNew) toNew.hidden = true;
   });
   toNew?.addEventListener("click", () => {
     toEnd();
@@ -49,7 +50,6 @@ if (log) {
 /** @param {Event} event */
 function before(event) {
   const { element, old } = /** @type {CustomEvent<{element: HTMLElement, old: HTMLElement | null}>} */ (event).detail;
-  atEnd = isAtEnd();
   if (element.dataset.in === "hands") focused = old?.contains(document.activeElement) ?? false;
   const theirs = element.dataset.in === "chat" && !old && element.dataset.author !== me;
   if (theirs && !inSight) count(unread + 1);
@@ -140,11 +140,8 @@ function markOwn() {
   if (me) for (const one of document.querySelectorAll(`#chat > [data-author="${CSS.escape(me)}"]`)) one.setAttribute("data-on", "");
 }
 
-function isAtEnd() {
-  return !log || log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
-}
-
 function toEnd() {
+  atEnd = true;
   log?.scrollTo(0, log.scrollHeight);
   if (toNew) toNew.hidden = true;
 }
