@@ -167,6 +167,16 @@ REFUSALS = {
     "group_too_long": N_("This name is too long. Please use at most {max} characters."),
     "summary_too_long": N_("This part of the summary is too long. Please shorten it to {max} characters."),
     "summary_missing": N_("There is no summary yet. Please write at least one of its parts."),
+    "why_too_long": N_(
+        "This is too long for the queue. Please say it in {max} characters; you can tell the rest when somebody is there."
+    ),
+    "no_call": N_("This small group does not call for help any more. The list shows who does."),
+    "already_claimed": N_("Somebody was faster and is on the way already. The list says who it is."),
+    "no_open_room": N_("No small group is open now, so nobody would read this. Begin a round first."),
+    "unknown_announcement": N_("This announcement is not there any more. Reload the page to see what there is."),
+    "visit_first": N_(
+        "Nobody comes unannounced: on the page of all small groups, press “Visit” at this one. It is told that you come."
+    ),
     "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),

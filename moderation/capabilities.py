@@ -13,6 +13,7 @@ from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
+    announcements,
     contributions,
     inbox,
     joining,
@@ -25,6 +26,7 @@ from rooms import (
     rounds,
     support,
 )
+from rooms import help as calls
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -40,6 +42,8 @@ COMMANDS: Commands = {
     **rounds.COMMANDS,
     **participation.COMMANDS,
     **results.COMMANDS,
+    **calls.COMMANDS,
+    **announcements.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -57,6 +61,8 @@ _APPLY: Changes = {
     **rounds.CHANGES,
     **participation.CHANGES,
     **results.CHANGES,
+    **calls.CHANGES,
+    **announcements.CHANGES,
     **roles.CHANGES,
 }
 
@@ -112,6 +118,12 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | calls.Asked
+    | calls.Claimed
+    | calls.Ended
+    | announcements.Sent
+    | announcements.Withdrawn
+    | announcements.Seen
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -144,8 +156,8 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten, results.forgotten):
-        change = forget(change)
+    for capability in (contributions, registration, inbox, results, calls, announcements):
+        change = capability.forgotten(change)
     return change
 
 

@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
-from moderation.breakouts import CardData, ResultData, RoomData, RoundsData, SeatData, SummaryData
+from moderation.breakouts import (
+    AnnouncementData,
+    CardData,
+    HelpData,
+    OverviewData,
+    ResultData,
+    RoomData,
+    RoundsData,
+    SeatData,
+    SentData,
+    SummaryData,
+)
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
@@ -161,6 +172,10 @@ Data = (
     | RoundsData
     | SeatData
     | RoomData
+    | OverviewData
+    | HelpData
+    | AnnouncementData
+    | SentData
     | CardData
     | SummaryData
     | ResultData
@@ -184,11 +199,18 @@ SHAPES: dict[str, Any] = {
     "rounds": RoundsData,
     "seat": SeatData,
     "room": RoomData,
+    "room in rooms": OverviewData,
+    "help": HelpData,
+    "announcement": AnnouncementData,
+    "announcement in rooms": SentData,
     "card": CardData,
     "summary": SummaryData,
     "result": ResultData,
 }
 """Kind of document → the shape of its data."""
+NUMBERS = {"support": "contribution", "work": "room", "seen": "announcement"}
+"""Kind of key under which numbers travel alone → the kind of document that shows them: they change often, and documents do not."""
+_COUNTED = {shown: name for name, shown in NUMBERS.items()}
 
 
 def kind(channel: str) -> str:
@@ -203,8 +225,10 @@ def channels_of(event: Event, key: str) -> list[str]:
         return ["moderation", "public", f"me/{event.contributions.items[int(rest)].person}"]
     if name in ("supports", "person", "seat"):
         return [f"me/{rest}"]
-    if name == "room":
-        return ["rooms", key]
+    if name in ("room", "help"):
+        return ["rooms", f"room/{rest}"]
+    if name == "announcement":
+        return ["rooms", *(f"room/{id}" for id in event.announcements.items[int(rest)].rooms)]
     if name == "card":
         return [f"room/{event.results.cards[int(rest)].room}"]
     if name == "summary":
@@ -224,6 +248,8 @@ _CHANNELS = {
     "registrations": ["registrations", "door"],
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
+    "work": ["rooms"],
+    "seen": ["rooms"],
     "result": ["board", "rooms"],
 }
 
@@ -248,13 +274,16 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         if which == "registrations":
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
+        yield from (f"help/{id}" for id in event.help.calls)
+        yield from (f"announcement/{one.number}" for one in event.announcements.live())
         yield from (f"room/{id}" for id in event.rounds.rooms)
         yield from (f"result/{id}" for id in confirmed_rooms(event))
     elif which == "board":
         yield from (f"result/{id}" for id in confirmed_rooms(event))
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         id = channel.partition("/")[2]
-        yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (f"announcement/{one.number}" for one in event.announcements.live(id))
+        yield from (channel, f"help/{id}", f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
 
 
 _ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
@@ -287,8 +316,15 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return own(event, names, item, lang) if which == "me" else public(event, names, item, lang)
     if name in ("registration", "mail"):
         return _of_person(event, names, which, name, int(rest))
+    if not visible(event, channel, key, person):
+        return None
     if name == "room":
-        return breakouts.room(event, names, rest, lang)
+        return breakouts.overview(event, names, rest, lang) if which == "rooms" else breakouts.room(event, names, rest, lang)
+    if name == "help":
+        return breakouts.help(event, names, rest)
+    if name == "announcement":
+        number = int(rest)
+        return breakouts.sent(event, number) if which == "rooms" else breakouts.announcement(event, number)
     if name == "card":
         return breakouts.card(event, names, int(rest))
     if name == "summary":
@@ -329,12 +365,39 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.results.cards[int(rest)].withdrawn
     if name == "result":
         return breakouts.result(event, rest) is not None
+    if name == "help":
+        return kind(channel) != "rooms" or rest in event.help.calls
+    if name == "announcement":
+        return not event.announcements.items[int(rest)].withdrawn
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)
     if which == "me":
         return item.person == person
     return which == "moderation" or item.state in PUBLIC
+
+
+def counted(key: str) -> str:
+    """The key of the numbers in this document, if there are any."""
+    name, _, rest = key.partition("/")
+    return f"{_COUNTED[name]}/{rest}" if name in _COUNTED else ""
+
+
+def shown_by(key: str) -> str:
+    """The document that shows what has this key: itself, unless it is a key of numbers."""
+    name, _, rest = key.partition("/")
+    return f"{NUMBERS[name]}/{rest}" if name in NUMBERS else key
+
+
+def numbers(event: Event, key: str) -> dict[str, int]:
+    """What a `count` frame says for a key of numbers."""
+    name, _, rest = key.partition("/")
+    if name == "support":
+        return {"support": event.supports.count(int(rest))}
+    if name == "seen":
+        return breakouts.seen(event, int(rest))
+    work = breakouts.work(event, rest)
+    return {"cards": work["cards"], "proposed": work["proposed"]}
 
 
 def public(event: Event, names: Names, item: Contribution, lang: str) -> ContributionData:

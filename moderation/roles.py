@@ -77,6 +77,12 @@ MAY_SEND = {
     "summary.draft": EVERYBODY,
     "summary.submit": EVERYBODY,
     "summary.confirm": EVERYBODY,
+    "room.ask_for_help": EVERYBODY,
+    "room.claim_help": MODERATOR,
+    "room.end_help": EVERYBODY,
+    "announcement.send": MODERATOR,
+    "announcement.withdraw": MODERATOR,
+    "announcement.seen": EVERYBODY,
     "room.away": (SYSTEM,),
     "room.release": (SYSTEM,),
     "link.create": ORGANISER,
@@ -98,8 +104,8 @@ MAY_WATCH = {
     "room": EVERYBODY,
     "board": EVERYBODY,
 }
-"""Kind of channel → roles. A room is for those in it, and for moderators. An output is also opened by its own token, and by
-nobody's cookie alone."""
+"""Kind of channel → roles. A room is for those in it, announced guests too: `rooms.breakout.may_watch`. An output
+is also opened by its own token, and by nobody's cookie alone."""
 
 Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]
 

@@ -158,18 +158,25 @@ def seated(event: Event, actor: Actor, id: str) -> Room:
     person = self_of(event, actor.person)
     if person not in room.seats and person not in room.guests and not room.leads(person):
         raise Refused("not_your_room", field="room", room="")
-    if event.rounds.items[room.round].state != "open" or room.closed:
+    if not is_open(event, room):
         raise Refused("round_closed", field="room")
     return room
 
 
 def may_watch(event: Event, actor: Actor, id: str) -> bool:
-    """Whether this person may see what is said in the room: who has a seat there, leads it, visits it, or is staff."""
+    """Whether this person may see what is said in the room: who has a seat there, leads it, or visits it. Moderators and organisers
+    too, but not while people talk there: nobody listens unannounced, so they visit first."""
     room = event.rounds.rooms.get(id)
     if room is None:
         return False
     person = self_of(event, actor.person)
-    return person in room.seats or person in room.guests or room.leads(person) or actor.any_of(*LEADERS)
+    inside = person in room.seats or person in room.guests or room.leads(person)
+    return inside or (actor.any_of(*LEADERS) and not is_open(event, room))
+
+
+def is_open(event: Event, room: Room) -> bool:
+    """Whether people work in it now."""
+    return event.rounds.items[room.round].state == "open" and not room.closed
 
 
 def end_of(event: Event, room: Room) -> int | None:

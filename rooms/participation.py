@@ -28,6 +28,7 @@ from rooms.breakout import (
     unseat,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.help import call_documents, settle_call
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -236,6 +237,7 @@ def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
     outcome = Outcome([], {"room": room.id})
     if person in room.seats or person in room.guests:
         outcome.changes.append(Left(room.id, person))
+        settle_call(event, outcome, room, person)
         if person in room.seats:
             _fill(event, outcome, event.rounds.items[room.round], room)
     return outcome
@@ -368,13 +370,13 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
             continue
         if old is not None:
             unseat(event, old, person)
-            touched[f"room/{old.id}"] = None
+            touched |= dict.fromkeys((f"room/{old.id}", *call_documents(event, (old.id,))))
         # Before the round begins nobody can be late.
         room.seats[person] = Seat(room.role(person), now, now if round.state == "open" else None)
         hold(event, room, person, room.seats[person].away_since)
         if person in round.waiting:
             round.waiting.remove(person)
-        touched[f"room/{id}"] = None
+        touched |= dict.fromkeys((f"room/{id}", *call_documents(event, (id,))))
     for person in change.waiting:
         if person not in round.waiting:
             round.waiting.append(person)
@@ -386,7 +388,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     room = event.rounds.rooms[change.room]
     if change.guest:
         room.guests.append(change.person)
-        return (f"room/{room.id}",)
+        return (f"room/{room.id}", *call_documents(event, (room.id,)))
     seat = room.seats.setdefault(change.person, Seat(room.role(change.person), now))
     seat.away_since = None
     hold(event, room, change.person, None)
@@ -394,7 +396,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     if change.person in round.waiting:
         round.waiting.remove(change.person)
     event.rounds.people.setdefault(change.person, Participant())
-    return ("rounds", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", f"room/{room.id}", *call_documents(event, (room.id,)), *seats_of(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -403,7 +405,7 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     if change.person in room.guests:
         room.guests.remove(change.person)
     unseat(event, room, change.person)
-    return ("rounds", "rights", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", "rights", f"room/{room.id}", *call_documents(event, (room.id,)), *seats_of(event, (change.person,)))
 
 
 def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:

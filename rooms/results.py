@@ -305,7 +305,8 @@ def signed(event: Event, person: str) -> list[str]:
     """The documents in small groups that show this person's name."""
     me = self_of(event, person)
     cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    return [*rooms_with(event, person), *cards]
+    coming = [f"help/{id}" for id, call in event.help.calls.items() if call.by == me]
+    return [*rooms_with(event, person), *coming, *cards]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
@@ -353,7 +354,7 @@ def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, 
     """The new card."""
     event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, rows=[event.seq])
     event.results.of_room.setdefault(change.room, []).append(change.number)
-    return (f"card/{change.number}",)
+    return (f"card/{change.number}", f"work/{change.room}")
 
 
 def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
@@ -369,7 +370,7 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
     card = event.results.cards[change.number]
     card.withdrawn, card.text = True, ""
     card.rows.clear()
-    return (f"summary/{card.room}", *_shown(card))
+    return (f"summary/{card.room}", f"work/{card.room}", *_shown(card))
 
 
 def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]:
@@ -390,7 +391,7 @@ def proposed(event: Event, change: Proposed, now: int, by: str) -> tuple[str, ..
     """For the plenary, or not."""
     card = event.results.cards[change.number]
     card.proposed = change.on
-    return (f"card/{card.number}", f"summary/{card.room}", f"result/{card.room}")
+    return (f"card/{card.number}", f"summary/{card.room}", f"work/{card.room}", f"result/{card.room}")
 
 
 def drafted(event: Event, change: Drafted, now: int, by: str) -> tuple[str, ...]:

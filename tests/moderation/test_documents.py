@@ -36,6 +36,9 @@ def evening() -> Evening:
     evening.send("mona", "round.open", round=1)
     evening.send("anna", "room.enter", room="1-1")
     evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke am Ring")
+    evening.send("anna", "room.ask_for_help", room="1-1", why="Wir kommen nicht weiter")
+    evening.send("mona", "room.claim_help", room="1-1")
+    evening.send("mona", "announcement.send", text="Noch zehn Minuten")
     evening.send("anna", "summary.draft", room="1-1")
     evening.send("mona", "summary.confirm", room="1-1")
     return evening
@@ -49,8 +52,8 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2", "result/1-1"}),
-        ("room/1-1", {"room/1-1", "summary/1-1", "card/1"}),
+        ("rooms", {"rounds", "help/1-1", "announcement/1", "room/1-1", "room/1-2", "result/1-1"}),
+        ("room/1-1", {"announcement/1", "room/1-1", "help/1-1", "summary/1-1", "card/1"}),
         ("board", {"result/1-1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),
