@@ -13,7 +13,7 @@ from frontend.asked import Asked, Page, fields_of, status, told
 from moderation import documents
 from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
-from rooms.breakout import may_lead, may_watch, self_of, tag
+from rooms.breakout import may_lead, may_watch, running_round, self_of, tag
 from rooms.command import Refused
 from rooms.plenary import headings
 
@@ -34,13 +34,13 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
     if not _may(asked, id):
         await asked.evening.look()  # they may have got the seat a moment ago, at another process
     if not _may(asked, id):
-        raise refused or Refused("not_your_room")
+        raise refused or Refused("visit_first" if _leads(asked) and id in asked.evening.event.rounds.rooms else "not_your_room")
 
     notes = await _notes(asked, id)
 
     def look() -> Response:
         channel, event = f"room/{id}", asked.evening.event
-        place, me = event.rounds.rooms[id], self_of(event, asked.person)
+        one, me = event.rounds.rooms[id], self_of(event, asked.person)
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
@@ -50,10 +50,12 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             writes=notes_right(event, asked.person, id) == "write",
             form=form or {},
             me=tag(event, me),
-            here=me in place.seats or me in place.guests,
-            leads=may_lead(event, actor(event, asked.person), place),
-            hand="speaking" if me == place.speaker else "up" if me in place.hands else "down",
-            open=not place.closed,
+            here=me in one.seats or me in one.guests,
+            leads=may_lead(event, actor(event, asked.person), one),
+            hand="speaking" if me == one.speaker else "up" if me in one.hands else "down",
+            guest=me in one.guests,
+            unseen=[each.number for each in event.announcements.live(id) if me in one.seats and me not in each.seen],
+            open=not one.closed,
             command_id=str(uuid.uuid4()),
             chat_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
@@ -105,12 +107,16 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
         raise Refused("forbidden")
 
     def look() -> Response:
-        topics = asked.evening.event.programme.topics
+        event = asked.evening.event
+        running = running_round(event)
         return asked.page(
             "rooms.html",
             200 if refused is None else status(refused),
             documents=render.arrange(asked.documents("rooms"), asked.lang, asked.evening.slug),
-            topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in topics],
+            topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in event.programme.topics],
+            me=tag(event, self_of(event, asked.person)),
+            waiting=sum(not call.by for call in event.help.calls.values()),
+            to=[{"id": one.id, "name": one.name} for one in event.rounds.of(running) if not one.closed] if running else [],
             form=form or {},
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),

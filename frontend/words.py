@@ -174,6 +174,16 @@ REFUSALS = {
     "notes_full": N_("The notes are full. Please shorten them before you write more."),
     "message_missing": N_("There is nothing to send yet. Please write your message first."),
     "chat_full": N_("There are {most} messages in this chat already. Please write down on cards what is to be kept."),
+    "why_too_long": N_(
+        "This is too long for the queue. Please say it in {max} characters; you can tell the rest when somebody is there."
+    ),
+    "no_call": N_("This small group does not call for help any more. The list shows who does."),
+    "already_claimed": N_("Somebody was faster and is on the way already. The list says who it is."),
+    "no_open_room": N_("No small group is open now, so nobody would read this. Begin a round first."),
+    "unknown_announcement": N_("This announcement is not there any more. Reload the page to see what there is."),
+    "visit_first": N_(
+        "Nobody comes unannounced: on the page of all small groups, press “Visit” at this one. It is told that you come."
+    ),
     "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),

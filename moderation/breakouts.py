@@ -7,6 +7,7 @@ from typing import TypedDict
 from moderation.event import Event
 from moderation.shape import Names, iso, words
 from rooms.breakout import Room, Round, Seat, browsers, end_of, is_open, self_of, tag
+from rooms.help import Call
 from rooms.plenary import headings, proposals
 from rooms.results import Summary
 from rooms.talk import following
@@ -123,14 +124,65 @@ class ChatData(TypedDict):
     removed: str
 
 
-class ActivityData(TypedDict):
-    """`activity/<room>`: what moves in a room that is open. `active_at`: the minute in which something was last said or written."""
+class WorkData(TypedDict):
+    """How much there is: cards, those of them that are for the plenary, raised hands. `active`: the minute in which something was
+    last said or written, in ms, or 0."""
+
+    cards: int
+    proposed: int
+    hands: int
+    active: int
+
+
+class OverviewData(RoomData, WorkData):
+    """`room/<id>` in `rooms`. `cards`, `proposed`, `hands` and `active` travel as counts; `away`: how many seats are held;
+    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty; `over`: the whole round is."""
+
+    away: int
+    summary: str
+    help: str
+    over: bool
+
+
+class HelpData(TypedDict):
+    """`help/<room>`: the call of a room; without one `since` is empty. `asked`: how many have called; `by`: who is coming, as in
+    the room's `people`, with `by_name` and `by_role`; `here`: they are in the room."""
 
     room: str
     name: str
-    cards: int
-    hands: int
-    active_at: str
+    open: bool
+    since: str
+    why: str
+    asked: int
+    by: str
+    by_name: str
+    by_role: str
+    here: bool
+
+
+class AnnouncementData(TypedDict):
+    """`announcement/<n>`: what the moderators tell a room."""
+
+    number: int
+    text: str
+    at: str
+
+
+class ReadersData(TypedDict):
+    """How many of a room's people have seen an announcement."""
+
+    room: str
+    name: str
+    seen: int
+    of: int
+
+
+class SentData(AnnouncementData):
+    """`announcement/<n>` in `rooms`. `seen` and `of` travel as counts, those of a room as `seen-<room>` and `of-<room>`."""
+
+    seen: int
+    of: int
+    rooms: list[ReadersData]
 
 
 class CardData(TypedDict):
@@ -321,18 +373,68 @@ def chat(event: Event, names: Names, number: int) -> ChatData | None:
     }
 
 
-def activity(event: Event, id: str) -> ActivityData | None:
-    """What moves in a room, while it is open."""
-    one = event.rounds.rooms[id]
-    if not is_open(event, id):
-        return None
+def overview(event: Event, names: Names, id: str, lang: str) -> OverviewData:
+    """A room in the line of all rooms."""
+    one, call = event.rounds.rooms[id], event.help.calls.get(id)
+    summary = event.results.summaries.get(id)
+    return {
+        **room(event, names, id, lang),
+        **work(event, id),
+        "away": sum(seat.away_since is not None for seat in one.seats.values()),
+        "summary": summary.state if summary else "",
+        "help": "" if call is None else "here" if _is_there(one, call) else "coming" if call.by else "waiting",
+        "over": event.rounds.items[one.round].state == "closed",
+    }
+
+
+def work(event: Event, id: str) -> WorkData:
+    """What moves in a room."""
+    one, cards = event.rounds.rooms[id], event.results.live(id)
+    proposed = sum(card.proposed for card in cards)
+    return {"cards": len(cards), "proposed": proposed, "hands": len(one.hands), "active": one.active_at or 0}
+
+
+def help(event: Event, names: Names, id: str) -> HelpData:
+    """The call of a room, or that it may call."""
+    one, call = event.rounds.rooms[id], event.help.calls.get(id)
     return {
         "room": id,
         "name": one.name,
-        "cards": len(event.results.live(id)),
-        "hands": len(one.hands),
-        "active_at": iso(one.active_at) if one.active_at is not None else "",
+        "open": is_open(event, id),
+        "since": iso(call.since) if call else "",
+        "why": call.why if call else "",
+        "asked": len(call.asked) if call else 0,
+        "by": tag(event, call.by) if call and call.by else "",
+        "by_name": _name(event, names, call.by) if call and call.by else "",
+        "by_role": call.role if call else "",
+        "here": call is not None and _is_there(one, call),
     }
+
+
+def announcement(event: Event, number: int) -> AnnouncementData:
+    """What a room is told."""
+    one = event.announcements.items[number]
+    return {"number": number, "text": one.text, "at": iso(one.at)}
+
+
+def sent(event: Event, number: int) -> SentData:
+    """What was told, and how many have seen it."""
+    readers = event.announcements.items[number].readers()
+    return {
+        **announcement(event, number),
+        "seen": sum(seen for seen, _ in readers.values()),
+        "of": sum(of for _, of in readers.values()),
+        "rooms": [
+            {"room": id, "name": event.rounds.rooms[id].name, "seen": seen, "of": of} for id, (seen, of) in readers.items()
+        ],
+    }
+
+
+def seen(event: Event, number: int) -> dict[str, int]:
+    """The numbers of an announcement, as its document names them."""
+    shown = sent(event, number)
+    rooms = {f"{name}-{one['room']}": one[name] for one in shown["rooms"] for name in ("seen", "of")}
+    return {"seen": shown["seen"], "of": shown["of"], **rooms}
 
 
 def card(event: Event, names: Names, number: int) -> CardData | None:
@@ -511,6 +613,10 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
 def _person(event: Event, names: Names, number: int, person: str, held: Seat) -> PersonInRoomData:
     away = iso(held.away_since) if held.away_since is not None else ""
     return {"id": tag(event, person), "name": _name(event, names, person), "number": number, "role": held.role, "away_since": away}
+
+
+def _is_there(one: Room, call: Call) -> bool:
+    return call.by in one.guests or call.by in one.seats
 
 
 def _name(event: Event, names: Names, person: str) -> str:

@@ -13,6 +13,7 @@ from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
+    announcements,
     contributions,
     inbox,
     joining,
@@ -29,6 +30,7 @@ from rooms import (
     support,
     talk,
 )
+from rooms import help as calls
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -47,6 +49,8 @@ COMMANDS: Commands = {
     **results.COMMANDS,
     **plenary.COMMANDS,
     **talk.COMMANDS,
+    **calls.COMMANDS,
+    **announcements.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -66,6 +70,8 @@ _APPLY: Changes = {
     **results.CHANGES,
     **plenary.CHANGES,
     **talk.CHANGES,
+    **calls.CHANGES,
+    **announcements.CHANGES,
     **roles.CHANGES,
 }
 
@@ -131,6 +137,12 @@ AnyChange = (
     | talk.Sent
     | talk.Removed
     | talk.Emptied
+    | calls.Asked
+    | calls.Claimed
+    | calls.Ended
+    | announcements.Sent
+    | announcements.Withdrawn
+    | announcements.Seen
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -163,8 +175,8 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, register.forgotten, inbox.forgotten, results.forgotten, talk.forgotten):
-        change = forget(change)
+    for capability in (contributions, register, inbox, results, talk, calls, announcements):
+        change = capability.forgotten(change)
     return change
 
 

@@ -10,17 +10,20 @@ from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
 from moderation.breakouts import (
-    ActivityData,
     AiredResultData,
+    AnnouncementData,
     CardData,
     ChatData,
     HandsData,
     HeadingData,
+    HelpData,
+    OverviewData,
     ProposalData,
     ResultData,
     RoomData,
     RoundsData,
     SeatData,
+    SentData,
     SummaryData,
     TrayData,
 )
@@ -28,7 +31,6 @@ from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
 from moderation.shape import Names, iso, words
-from rooms.breakout import is_open
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
 from rooms.plenary import proposals, supported_by
@@ -181,7 +183,10 @@ Data = (
     | RoomData
     | HandsData
     | ChatData
-    | ActivityData
+    | OverviewData
+    | HelpData
+    | AnnouncementData
+    | SentData
     | CardData
     | SummaryData
     | TrayData
@@ -210,7 +215,10 @@ SHAPES: dict[str, Any] = {
     "room": RoomData,
     "hands": HandsData,
     "chat": ChatData,
-    "activity": ActivityData,
+    "room in rooms": OverviewData,
+    "help": HelpData,
+    "announcement": AnnouncementData,
+    "announcement in rooms": SentData,
     "card": CardData,
     "summary": SummaryData,
     "summary in rooms": TrayData,
@@ -219,6 +227,9 @@ SHAPES: dict[str, Any] = {
     "heading": HeadingData,
 }
 """Kind of document → the shape of its data."""
+NUMBERS = {"support": "contribution", "backing": "proposal", "work": "room", "seen": "announcement"}
+"""Kind of key under which numbers travel alone → the kind of document that shows them: they change often, and documents do not."""
+_COUNTED = {shown: name for name, shown in NUMBERS.items()}
 
 
 def kind(channel: str) -> str:
@@ -233,8 +244,10 @@ def channels_of(event: Event, key: str) -> list[str]:
         return ["moderation", "public", f"me/{event.contributions.items[int(rest)].person}"]
     if name in ("supports", "person", "seat"):
         return [f"me/{rest}"]
-    if name == "room":
-        return ["rooms", key]
+    if name in ("room", "help"):
+        return ["rooms", f"room/{rest}"]
+    if name == "announcement":
+        return ["rooms", *(f"room/{id}" for id in event.announcements.items[int(rest)].rooms)]
     if name == "card":
         return [f"room/{event.results.cards[int(rest)].room}"]
     if name == "summary":
@@ -258,15 +271,13 @@ _CHANNELS = {
     "registrations": ["registrations", "door"],
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
+    "work": ["rooms"],
+    "seen": ["rooms"],
     "result": ["board", "rooms"],
     "proposal": ["board", "rooms"],
     "backing": ["board", "rooms"],
     "heading": ["board", "rooms"],
-    "activity": ["rooms"],
 }
-COUNTED = {"support": "contribution", "backing": "proposal"}
-"""Kind of key that a vote touches → kind of document whose `support` it is, which travels alone."""
-_VOTES = {document: votes for votes, document in COUNTED.items()}
 
 
 def keys(event: Event, channel: str, person: str) -> Iterator[str]:
@@ -289,15 +300,18 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         if which == "registrations":
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
+        yield from (f"help/{id}" for id in event.help.calls)
+        yield from (f"announcement/{one.number}" for one in event.announcements.live())
         yield from (f"room/{id}" for id in event.rounds.rooms)
         yield from (f"summary/{id}" for id in event.rounds.rooms if breakouts.in_tray(event, id))
         yield from _board(event)
-        yield from (f"activity/{id}" for id in event.rounds.rooms if is_open(event, id))
     elif which == "board":
         yield from _board(event)
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         id = channel.partition("/")[2]
-        yield from (channel, f"hands/{id}", f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (channel, f"help/{id}", f"hands/{id}", f"summary/{id}")
+        yield from (f"announcement/{one.number}" for one in event.announcements.live(id))
+        yield from (f"card/{card.number}" for card in event.results.live(id))
         yield from (f"chat/{number}" for number in event.talk.shown(id))
 
 
@@ -337,16 +351,21 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return own(event, names, item, lang) if which == "me" else public(event, names, item, lang)
     if name in ("registration", "mail"):
         return _of_person(event, names, which, name, int(rest))
+    if not visible(event, channel, key, person):
+        return None
     if name == "room":
-        return breakouts.room(event, names, rest, lang)
+        return breakouts.overview(event, names, rest, lang) if which == "rooms" else breakouts.room(event, names, rest, lang)
+    if name == "help":
+        return breakouts.help(event, names, rest)
+    if name == "announcement":
+        number = int(rest)
+        return breakouts.sent(event, number) if which == "rooms" else breakouts.announcement(event, number)
     if name == "card":
         return breakouts.card(event, names, int(rest))
     if name == "hands":
         return breakouts.hands(event, names, rest)
     if name == "chat":
         return breakouts.chat(event, names, int(rest))
-    if name == "activity":
-        return breakouts.activity(event, rest)
     if name == "summary":
         return breakouts.tray(event, rest) if which == "rooms" else breakouts.summary(event, rest)
     if name == "proposal":
@@ -378,24 +397,6 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
     return None
 
 
-def voted_on(key: str) -> str:
-    """`support/7` → `contribution/7`; any other key as it is."""
-    name, slash, number = key.partition("/")
-    return COUNTED.get(name, name) + slash + number
-
-
-def votes_on(key: str) -> str:
-    """`contribution/7` → `support/7`; any other key as it is."""
-    name, slash, number = key.partition("/")
-    return _VOTES.get(name, name) + slash + number
-
-
-def count(event: Event, key: str) -> int:
-    """How many support the document that a touched key of `COUNTED` is about."""
-    name, _, number = key.partition("/")
-    return event.supports.count(int(number)) if name == "support" else len(event.results.cards[int(number)].plenary)
-
-
 def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
     """Whether the channel's audience sees this document now."""
     name, _, rest = key.partition("/")
@@ -409,20 +410,47 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return breakouts.in_tray(event, rest)
     if name == "chat":
         return event.talk.is_shown(int(rest))
-    if name == "activity":
-        return is_open(event, rest)
     if name == "result":
         return event.results.confirmed(rest)
     if name == "proposal":
         return event.results.is_proposal(event.results.cards[int(rest)])
     if name == "heading":
         return int(rest) in breakouts.headings_shown(event)
+    if name == "help":
+        return kind(channel) != "rooms" or rest in event.help.calls
+    if name == "announcement":
+        return not event.announcements.items[int(rest)].withdrawn
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)
     if which == "me":
         return item.person == person
     return which == "moderation" or item.state in PUBLIC
+
+
+def counted(key: str) -> str:
+    """The key of the numbers in this document, if there are any."""
+    name, _, rest = key.partition("/")
+    return f"{_COUNTED[name]}/{rest}" if name in _COUNTED else ""
+
+
+def shown_by(key: str) -> str:
+    """The document that shows what has this key: itself, unless it is a key of numbers."""
+    name, _, rest = key.partition("/")
+    return f"{NUMBERS[name]}/{rest}" if name in NUMBERS else key
+
+
+def numbers(event: Event, key: str) -> dict[str, int]:
+    """What a `count` frame says for a key of numbers."""
+    name, _, rest = key.partition("/")
+    if name == "support":
+        return {"support": event.supports.count(int(rest))}
+    if name == "backing":
+        return {"support": len(event.results.cards[int(rest)].plenary)}
+    if name == "seen":
+        return breakouts.seen(event, int(rest))
+    work = breakouts.work(event, rest)
+    return {"cards": work["cards"], "proposed": work["proposed"], "hands": work["hands"], "active": work["active"]}
 
 
 def public(event: Event, names: Names, item: Contribution, lang: str) -> ContributionData:

@@ -87,6 +87,12 @@ MAY_SEND = {
     "room.give_floor": EVERYBODY,
     "chat.send": EVERYBODY,
     "chat.remove": EVERYBODY,
+    "room.ask_for_help": EVERYBODY,
+    "room.claim_help": MODERATOR,
+    "room.end_help": EVERYBODY,
+    "announcement.send": MODERATOR,
+    "announcement.withdraw": MODERATOR,
+    "announcement.seen": EVERYBODY,
     "room.away": (SYSTEM,),
     "room.release": (SYSTEM,),
     "link.create": ORGANISER,
@@ -108,8 +114,8 @@ MAY_WATCH = {
     "room": EVERYBODY,
     "board": EVERYBODY,
 }
-"""Kind of channel → roles. A room is for those in it, and for moderators. An output is also opened by its own token, and by
-nobody's cookie alone."""
+"""Kind of channel → roles. A room is for those in it, announced guests too: `rooms.breakout.may_watch`. An output
+is also opened by its own token, and by nobody's cookie alone."""
 
 Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]
 NotesRight = Literal["write", "read", ""]

@@ -195,12 +195,14 @@ def may_lead(event: Event, actor: Actor, room: Room) -> bool:
 
 
 def may_watch(event: Event, actor: Actor, id: str) -> bool:
-    """Whether this person may see what is said in the room: who has a seat there, leads it, visits it, or is staff."""
+    """Whether this person may see what is said in the room: who has a seat there, leads it, or visits it. Moderators and organisers
+    too, but not while people talk there: nobody listens unannounced, so they visit first."""
     room = event.rounds.rooms.get(id)
     if room is None:
         return False
     person = self_of(event, actor.person)
-    return person in room.seats or person in room.guests or room.leads(person) or actor.any_of(*LEADERS)
+    inside = person in room.seats or person in room.guests or room.leads(person)
+    return inside or (actor.any_of(*LEADERS) and not is_open(event, room.id))
 
 
 def is_open(event: Event, id: str) -> bool:
@@ -247,7 +249,7 @@ def rooms_with(event: Event, person: str) -> list[str]:
 def shown_in(room: Room, person: str) -> list[str]:
     """The documents of a room that show this person and whether they are there."""
     listed = person in room.hands or person == room.speaker
-    return [f"room/{room.id}", *((f"hands/{room.id}", f"activity/{room.id}") if listed else ())]
+    return [f"room/{room.id}", *((f"hands/{room.id}", f"work/{room.id}") if listed else ())]
 
 
 def stir(room: Room, now: int) -> list[str]:
@@ -256,7 +258,7 @@ def stir(room: Room, now: int) -> list[str]:
     if room.active_at == minute:
         return []
     room.active_at = minute
-    return [f"activity/{room.id}"]
+    return [f"work/{room.id}"]
 
 
 def seats_of(event: Event, participants: Iterable[str]) -> Iterator[str]:

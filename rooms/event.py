@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from rooms.announcements import Announcements
 from rooms.breakout import Rounds
 from rooms.contributions import Contributions
+from rooms.help import Help
 from rooms.inbox import Inbox
 from rooms.joining import Attendance
 from rooms.messages import Messages
@@ -35,3 +37,5 @@ class Event(msgspec.Struct):
     rounds: Rounds = msgspec.field(default_factory=Rounds)
     results: Results = msgspec.field(default_factory=Results)
     talk: Talk = msgspec.field(default_factory=Talk)
+    help: Help = msgspec.field(default_factory=Help)
+    announcements: Announcements = msgspec.field(default_factory=Announcements)

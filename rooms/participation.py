@@ -27,6 +27,7 @@ from rooms.breakout import (
     unseat,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.help import call_documents, settle_call
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -240,6 +241,8 @@ def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
         outcome.changes.append(Left(room.id, person))
         if round.state == "open":
             outcome.changes += seat_waiting(event, round, person)
+    if outcome.changes:
+        settle_call(event, outcome, room, person)
     return outcome
 
 
@@ -384,19 +387,19 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
         if old is room:
             continue
         if old is not None:
-            touched |= dict.fromkeys(shown_in(old, person))
+            touched |= dict.fromkeys((*shown_in(old, person), *call_documents(event, (old.id,))))
             unseat(event, old, person)
         # Before the round begins nobody can be late.
         room.sit(person, now, now if round.state == "open" else None)
         hold(event, room, person, room.seats[person].away_since)
         if person in round.waiting:
             round.waiting.remove(person)
-        touched[f"room/{id}"] = None
+        touched |= dict.fromkeys((f"room/{id}", *call_documents(event, (id,))))
     for person in change.waiting:
         old = event.rounds.seat_in(round, person)
         if old is not None:
+            touched |= dict.fromkeys((*shown_in(old, person), *call_documents(event, (old.id,))))
             unseat(event, old, person)
-            touched[f"room/{old.id}"] = None
         if person not in round.waiting:
             round.waiting.append(person)
     return ("rounds", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
@@ -407,7 +410,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     room = event.rounds.rooms[change.room]
     if change.guest:
         room.guests.append(change.person)
-        return (f"room/{room.id}",)
+        return (f"room/{room.id}", *call_documents(event, (room.id,)))
     if change.person not in room.seats:
         room.sit(change.person, now, None)
     room.seats[change.person].away_since = None
@@ -416,7 +419,8 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     if change.person in round.waiting:
         round.waiting.remove(change.person)
     event.rounds.people.setdefault(change.person, Participant())
-    return ("rounds", *shown_in(room, change.person), *seats_of(event, (change.person,)))
+    shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
+    return ("rounds", *shown, *seats_of(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -424,7 +428,7 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     room = event.rounds.rooms[change.room]
     if change.person in room.guests:
         room.guests.remove(change.person)
-    shown = shown_in(room, change.person)
+    shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
     unseat(event, room, change.person)
     return ("rounds", "rights", *shown, *seats_of(event, (change.person,)))
 

@@ -382,7 +382,8 @@ def signed(event: Event, person: str) -> list[str]:
     """The documents in small groups that show this person's name."""
     me = self_of(event, person)
     cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    return [*rooms_with(event, person), *cards, *said_by(event, me)]
+    coming = [f"help/{id}" for id, call in event.help.calls.items() if call.by == me]
+    return [*rooms_with(event, person), *coming, *cards, *said_by(event, me)]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
@@ -426,7 +427,7 @@ def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, 
     event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, rows=[event.seq])
     event.results.of_room.setdefault(change.room, []).append(change.number)
     stir(event.rounds.rooms[change.room], now)
-    return (f"card/{change.number}", f"activity/{change.room}")
+    return (f"card/{change.number}", f"work/{change.room}")
 
 
 def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
@@ -442,7 +443,7 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
     card = event.results.cards[change.number]
     card.withdrawn, card.text = True, ""
     card.rows.clear()
-    shown = (f"summary/{card.room}", f"card/{card.number}", f"activity/{card.room}")
+    shown = (f"summary/{card.room}", f"card/{card.number}", f"work/{card.room}")
     return (*shown, *_off_air(event, card.room, card), *_board(event, [card]))
 
 
@@ -465,19 +466,21 @@ def proposed(event: Event, change: Proposed, now: int, by: str) -> tuple[str, ..
     card = event.results.cards[change.number]
     card.proposed = change.on
     gone = () if card.proposed else _off_air(event, card.room, card)
-    return (f"card/{card.number}", f"summary/{card.room}", *gone, *_board(event, [card]))
+    return (f"card/{card.number}", f"summary/{card.room}", f"work/{card.room}", *gone, *_board(event, [card]))
 
 
 def drafted(event: Event, change: Drafted, now: int, by: str) -> tuple[str, ...]:
     """A confirmed summary that is written on comes off the board until it is confirmed again: nobody confirms what they have not
     read."""
+    known = change.room in event.results.summaries
     old = event.results.summaries.get(change.room) or Summary(change.room)
     event.results.summaries[change.room] = new = Summary(
         change.room, change.discussed, change.proposed, change.open, "draft", change.person, versions=old.versions
     )
     new.versions |= {name: event.seq for name in get_args(Part) if getattr(new, name) != getattr(old, name)}
     board = _of_board(event, change.room) if old.state == "confirmed" else ()
-    return (f"summary/{change.room}", *board, *stir(event.rounds.rooms[change.room], now))
+    begun = (f"room/{change.room}",) if old.state != "draft" or not known else ()
+    return (f"summary/{change.room}", *begun, *board, *stir(event.rounds.rooms[change.room], now))
 
 
 def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:
@@ -486,7 +489,7 @@ def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:
     summary.state = change.state
     summary.confirmed_at = now if change.state == "confirmed" else None
     summary.people = len(event.rounds.rooms[change.room].seats)
-    return (f"summary/{change.room}", *_of_board(event, change.room))
+    return (f"summary/{change.room}", f"room/{change.room}", *_of_board(event, change.room))
 
 
 def _shown(card: Card) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from rooms.breakout import (
     while_open,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.help import words_of
 from rooms.participation import seat_waiting
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ def close(event: Event, actor: Actor, command: Close, now: int) -> Outcome:
         outcome.changes.append(Closed(round.number, room.id))
     if room is None or all(one.closed or one is room for one in event.rounds.of(round)):
         outcome.changes.append(Closed(round.number, ""))
+    outcome.forget += words_of(event, event.rounds.of(round) if room is None else (room,))
     return outcome
 
 
@@ -261,7 +263,7 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
         event.rounds.rooms[id] = Room(
             id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
         )
-    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "hands", "summary")]
+    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "hands", "summary", "help")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 
@@ -273,8 +275,9 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
         for person, seat in room.seats.items() if not room.closed else ():
             seat.away_since = now
             hold(event, room, person, now)
-    shown = [f"{kind}/{id}" for id in round.rooms for kind in ("room", "hands", "activity")]
-    return ("rounds", *shown, *seats_of(event, everybody(event)))
+    # Moderators who looked at a room that was prepared may not go on now without being announced.
+    shown = [f"{kind}/{id}" for id in round.rooms for kind in ("room", "hands", "help")]
+    return ("rounds", "rights", *shown, *seats_of(event, everybody(event)))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
@@ -285,12 +288,13 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         room.closed = True
         room.hands.clear()
         room.speaker, room.speaking_since = "", None
+        event.help.calls.pop(room.id, None)
         for person in room.seats:
             hold(event, room, person, None)
     if not change.room:
         round.state = "closed"
         round.waiting.clear()
-    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "activity", "summary")]
+    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "summary", "help")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 

@@ -251,7 +251,7 @@ def hand_raised(event: Event, change: HandRaised, now: int, by: str) -> tuple[st
     room = event.rounds.rooms[change.room]
     room.hands.append(change.person)
     stir(room, now)
-    return (f"hands/{room.id}", f"activity/{room.id}")
+    return (f"hands/{room.id}", f"work/{room.id}")
 
 
 def hand_lowered(event: Event, change: HandLowered, now: int, by: str) -> tuple[str, ...]:
@@ -261,7 +261,7 @@ def hand_lowered(event: Event, change: HandLowered, now: int, by: str) -> tuple[
         room.hands.remove(change.person)
     if change.person == room.speaker:
         room.speaker, room.speaking_since = "", None
-    return (f"hands/{room.id}", f"activity/{room.id}")
+    return (f"hands/{room.id}", f"work/{room.id}")
 
 
 def floor_given(event: Event, change: FloorGiven, now: int, by: str) -> tuple[str, ...]:
@@ -271,7 +271,7 @@ def floor_given(event: Event, change: FloorGiven, now: int, by: str) -> tuple[st
         room.hands.remove(change.person)
     room.speaker, room.speaking_since = change.person, now if change.person else None
     stir(room, now)
-    return (f"hands/{room.id}", f"activity/{room.id}")
+    return (f"hands/{room.id}", f"work/{room.id}")
 
 
 def sent(event: Event, change: Sent, now: int, by: str) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ async def test_a_round_from_the_call_to_the_way_back(cast: Cast, evening: Evenin
     for person in people:
         await expect(person.page.get_by_text("All are called back to the plenary at")).to_be_visible()
     for close in ("Mobility", "Schools"):
+        await moderator.page.locator("summary", has_text=f"More ({close})").click()
         await moderator.page.get_by_role("button", name=f"Close ({close})").click()
     for person in people:
         await expect(person.page.get_by_text("This small group is over.")).to_be_visible()
@@ -85,9 +86,10 @@ async def test_who_may_choose_sees_the_seats_and_a_visitor_is_announced(cast: Ca
     await home.linked()
     organiser = await evening.staff("organiser")
     await organiser.do("room.enter", room="1-1")
-    await expect(home.page.get_by_text("visits")).to_be_visible()
+    await expect(home.page.get_by_text("visits", exact=True)).to_be_visible()
+    await expect(home.page.locator("#say")).to_have_text("somebody of the team visits you now.")
     await organiser.do("room.leave", room="1-1")
-    await expect(home.page.get_by_text("visits")).to_have_count(0)
+    await expect(home.page.get_by_text("visits", exact=True)).to_have_count(0)
     await home.page.get_by_role("button", name="Leave this small group").click()
     await expect(home.page.get_by_role("button", name="Go in (Schools)")).to_be_visible()
 

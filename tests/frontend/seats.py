@@ -59,6 +59,12 @@ def played() -> Evening:
     evening.send("anna", "room.enter", room="1-1")
     evening.send("olga", "room.enter", room="1-1")
     evening.send("anna", "room.ask_for_time", room="1-1")
+    evening.send("anna", "room.ask_for_help", room="1-1", why="<b>Streit</b>")
+    evening.send("olga", "room.claim_help", room="1-1")
+    other = next(iter(evening.event.rounds.rooms["1-2"].seats))
+    evening.send(other, "room.ask_for_help", room="1-2")
+    evening.send("mona", "announcement.send", text="Noch <i>zehn</i> Minuten")
+    evening.send("anna", "announcement.seen", announcement=1)
     for card in ("Mehr Bänke am Ring", "<b>Weniger</b> Autos"):
         evening.send("anna", "card.submit", room="1-1", text=card)
     evening.send("anna", "card.group", cards=[1], name="Bänke")
@@ -128,8 +134,9 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
         all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
         inside = {"here": True, "leads": template == "room.html", "hand": "down", "chat_id": "c2"}
+        inside |= {"waiting": 1, "to": [{"id": "1-1", "name": "Verkehr"}], "guest": False, "unseen": [1]}
         yield template, common | arranged | inside
-        refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False}
+        refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False, "guest": True}
         yield template, common | arranged | inside | refused
     yield "board.html", common | {"documents": {}, "staff": False}
     all = [(key, "rooms", evening.seen("rooms", key)) for key in documents.keys(event, "board", "")]

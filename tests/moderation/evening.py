@@ -313,6 +313,16 @@ def _two_proposals(evening: Evening, person: str) -> dict[str, Any]:
     evening.send("anna", "card.submit", room="1-1", text="Mehr Bäume")
     evening.send("anna", "card.propose", card=2)
     return {"card": 1, "steps": 1}
+def _calling(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person)
+    evening.send(person, "room.ask_for_help", room="1-1", why="Wir kommen nicht weiter")
+    return {"room": "1-1"}
+
+
+def _told_all(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person, leads=person in STAFF)
+    evening.send("mona", "announcement.send", text="Noch zehn Minuten")
+    return {"announcement": 1}
 
 
 def _held(evening: Evening, person: str) -> dict[str, Any]:
@@ -372,6 +382,12 @@ EXAMPLES: dict[str, Example] = {
     "room.move": lambda evening, person: _inside(evening, "anna") and {"person": "anna", "to": "1-2"},
     "room.extend": lambda evening, person: _inside(evening, person, leads=True) and {"room": "1-1", "minutes": 5},
     "room.ask_for_time": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "room.ask_for_help": lambda evening, person: _inside(evening, person) and {"room": "1-1", "why": "Streit"},
+    "room.claim_help": _calling,
+    "room.end_help": _calling,
+    "announcement.send": lambda evening, person: _inside(evening, "anna") and {"text": "Noch zehn Minuten", "rooms": ["1-1"]},
+    "announcement.withdraw": _told_all,
+    "announcement.seen": _told_all,
     "card.submit": lambda evening, person: _inside(evening, person) and {"room": "1-1", "text": "Mehr Bänke"},
     "card.edit": lambda evening, person: _pinned(evening, person) | {"text": "Mehr Bänke am Ring"},
     "card.withdraw": lambda evening, person: _pinned(evening, person),

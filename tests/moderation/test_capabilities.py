@@ -15,6 +15,7 @@ from moderation import queue, roles
 from moderation.capabilities import COMMANDS, AnyChange, apply, denied, parse
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
+    announcements,
     contributions,
     inbox,
     joining,
@@ -31,12 +32,13 @@ from rooms import (
     support,
     talk,
 )
+from rooms import help as calls
 from rooms.command import SYSTEM, Change, Refused
 from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
-    retention, rounds, participation, results, plenary, talk,
+    retention, rounds, participation, results, plenary, talk, calls, announcements,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

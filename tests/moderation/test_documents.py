@@ -17,6 +17,7 @@ from tests.moderation.evening import LETTER, PROGRAMME, ROUND, SECRET, STATES, E
 
 SHOWN = ("approved", "shortlisted", "on_air", "answered")
 CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door", "rooms", "room/1-1", "board")
+BOARD = {"proposal/1", "heading/1"}
 
 
 @pytest.fixture
@@ -39,6 +40,9 @@ def evening() -> Evening:
     evening.send("anna", "card.propose", card=1)
     evening.send("anna", "room.raise_hand", room="1-1")
     evening.send("anna", "chat.send", room="1-1", text="Hallo zusammen")
+    evening.send("anna", "room.ask_for_help", room="1-1", why="Wir kommen nicht weiter")
+    evening.send("mona", "room.claim_help", room="1-1")
+    evening.send("mona", "announcement.send", text="Noch zehn Minuten")
     evening.send("anna", "summary.draft", room="1-1")
     evening.send("mona", "summary.confirm", room="1-1")
     evening.send("mona", "proposal.group", cards=[1], title="Im Freien")
@@ -57,9 +61,9 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2", "activity/1-1", "summary/1-2", "result/1-1", "proposal/1", "heading/1"}),
-        ("board", {"result/1-1", "proposal/1", "heading/1"}),
-        ("room/1-1", {"room/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
+        ("rooms", {"rounds", "help/1-1", "announcement/1", "room/1-1", "room/1-2", "summary/1-2", "result/1-1", *BOARD}),
+        ("board", {"result/1-1", *BOARD}),
+        ("room/1-1", {"announcement/1", "room/1-1", "help/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),
         ("door", {"registrations", "registration/1"}),

@@ -140,6 +140,12 @@ ARGUMENTS: dict[str, Draw] = {
     "room.move": fields({"person": one(*PEOPLE), "to": one("1-1", "1-2", "2-1")}),
     "room.extend": fields({"minutes": one(1, 5)}, room=one("1-1", "1-2"), round=ROUND),
     "room.ask_for_time": ROOM,
+    "room.ask_for_help": fields({"room": one("1-1", "1-2", "9-9")}, why=one("", "Streit", "Streit", "x" * 141)),
+    "room.claim_help": fields({"room": one("1-1", "1-2")}, on=YES),
+    "room.end_help": fields({"room": one("1-1", "1-2")}),
+    "announcement.send": fields({"text": one("Noch zehn Minuten", "x")}, rooms=one([], ["1-1"], ["1-2", "1-1"], ["9-9"])),
+    "announcement.withdraw": fields({"announcement": NUMBER}),
+    "announcement.seen": fields({"announcement": NUMBER}),
     "card.submit": fields({"room": one("1-1", "1-2"), "text": one("Mehr Bänke", "x", "x" * 301)}),
     "card.edit": fields({"card": NUMBER, "text": one("Mehr Bänke", "Weniger Bänke")}),
     "card.withdraw": fields({"card": NUMBER}),
@@ -174,7 +180,8 @@ ARGUMENTS: dict[str, Draw] = {
 STEPS = (*TRANSITIONS, "contribution.restore")
 Busy = list[tuple[tuple[str, ...], tuple[str, ...]]]
 EVERYTHING: Busy = [((*PEOPLE, *STAFF, SYSTEM), tuple(ARGUMENTS)), ((SYSTEM, "olga"), tuple(ARGUMENTS))]
-GROUPS = tuple(name for name in ARGUMENTS if name.startswith(("round.", "room.", "card.", "summary.", "chat.", "proposal.")))
+_OF_GROUPS = ("round.", "room.", "card.", "summary.", "chat.", "proposal.", "announcement.")
+GROUPS = tuple(name for name in ARGUMENTS if name.startswith(_OF_GROUPS))
 SEATS = tuple(name for name in ARGUMENTS if name.startswith(("registration.", "message.", "mail.")))
 BUSY: dict[str, Busy] = {
     "what is said": [
@@ -201,6 +208,8 @@ BUSY: dict[str, Busy] = {
         (PEOPLE, ("card.propose", "card.support", "card.group", "card.edit", "summary.submit", "summary.confirm")),
         (PEOPLE, ("proposal.support",)),
         (("mona",), ("summary.confirm", "summary.air", "proposal.group", "proposal.order", "proposal.air", "contribution.air")),
+        (PEOPLE, ("room.ask_for_help", "announcement.seen", "room.end_help")),
+        (("mona", "olga"), ("room.claim_help", "room.enter", "room.leave", "announcement.send", "announcement.withdraw")),
         ((SYSTEM,), ("room.away",)),
     ],
 }
@@ -345,22 +354,26 @@ def check_rung(evening: Evening, before: Shown) -> None:
         old, new = before.get((channel, person, key)), now.get((channel, person, key))
         bell = f"me/{person}" if channel == "me" else channel if channel.startswith("room/") else documents.kind(channel)
         name = f"{key}/{person}" if key in ("person", "supports", "seat") else key
-        number = documents.votes_on(key)
+        number = documents.counted(key)
         if lasting(old) != lasting(new):
             assert (bell, name) in rung, f"{key} in {channel} has changed: {old} → {new}"
-        elif support(old) != support(new) and channel in ("public", "moderation", "board", "rooms") and key != "on_air":
-            assert (bell, number) in rung, f"the support of {key} in {channel} has changed"
+        elif number and counted(old) != counted(new) and channel in ("public", "moderation", "board", "rooms") and key != "on_air":
+            assert (bell, number) in rung, f"the numbers of {key} in {channel} have changed"
 
 
-def support(shown: Any) -> Any:
-    return shown.get("support") if shown else None
+COUNTED = ("support", "cards", "proposed", "hands", "active", "seen", "of")
+"""The numbers that go by a way of their own (`count`)."""
+
+
+def counted(shown: Any) -> list[Any]:
+    return [shown[name] for name in COUNTED if name in shown] if shown else []
 
 
 def lasting(shown: Any) -> Any:
-    """Without the number of supporters, which goes by a way of its own (`count`), and without who took a step: that is not sent
-    again when somebody changes their name."""
+    """Without those numbers, and without who took a step: that is not sent again when somebody changes their name."""
     if isinstance(shown, dict):
-        return {name: lasting(value) for name, value in shown.items() if name not in ("support", "by")}
+        numbers = {name for name in COUNTED if isinstance(shown.get(name), int)}
+        return {name: lasting(value) for name, value in shown.items() if name not in (*numbers, "by")}
     return [lasting(value) for value in shown] if isinstance(shown, list) else shown
 
 

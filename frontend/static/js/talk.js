@@ -9,7 +9,7 @@ const me = document.body.dataset.me ?? "";
 const log = document.getElementById("chat");
 const toNew = document.getElementById("chat-new");
 const form = /** @type {HTMLFormElement | null} */ (document.querySelector("form[id^='chat-']"));
-const minutes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "minute" });
+const minutes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "minute", unitDisplay: "long" });
 /** So many pixels from its end the chat is still at its end. */
 const NEAR = 40;
 /** After so many minutes without a word a moderator may want to look in. */
@@ -24,6 +24,7 @@ let unread = 0;
 setInterval(tellAges, 10_000);
 document.addEventListener("plenum:put", before);
 document.addEventListener("plenum:applied", applied);
+document.addEventListener("plenum:counted", tellAges);
 document.addEventListener("plenum:done", done);
 document.addEventListener("plenum:kept", kept);
 document.addEventListener("plenum:refused", refused);
@@ -161,6 +162,12 @@ function tellAges() {
     const passed = Math.floor((now() - Date.parse(place.dataset.ago ?? "")) / 60_000);
     const words = passed > 0 ? `(${minutes.format(passed)})` : "";
     if (place.textContent !== words) place.textContent = words;
-    place.classList.toggle("long", passed >= LONG);
+  }
+  for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-quiet]"))) {
+    const said = place.closest(".group__quiet");
+    const active = Number(said?.querySelector("[data-count]")?.textContent);
+    const passed = Math.floor((now() - active) / 60_000);
+    if (said instanceof HTMLElement) said.hidden = !active || passed < LONG;
+    place.textContent = minutes.format(passed);
   }
 }
