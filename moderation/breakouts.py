@@ -6,12 +6,12 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
-from rooms.breakout import Room, Round, Seat, browsers, end_of, self_of, tag
+from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, self_of, tag
 from rooms.results import Summary
 
 
 class RoomLineData(TypedDict):
-    """A room in the list of a round. `free`: seats that nobody has."""
+    """A room in the list of a round. `free`: seats that nobody has; `table`: it is a table in the hall."""
 
     id: str
     name: str
@@ -22,6 +22,7 @@ class RoomLineData(TypedDict):
     free: int
     ends_at: str
     closed: bool
+    table: bool
 
 
 class RoundData(TypedDict):
@@ -46,28 +47,33 @@ class RoundsData(TypedDict):
 
 
 class SeatData(TypedDict):
-    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in."""
+    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in; `table`: the number of the table
+    that this device spoke for in the last round and may speak for in this one, or 0."""
 
     waiting: bool
     room: str
     name: str
     role: str
     open: bool
+    table: int
 
 
 class PersonInRoomData(TypedDict):
-    """Somebody in a room. `away_since`: the seat is held."""
+    """Somebody in a room, or all who share the device of a `table`: `heads` people, with the names of those who have said theirs.
+    `away_since`: the seat is held."""
 
     id: str
     name: str
     number: int
     role: str
     away_since: str
+    heads: int
+    table: bool
 
 
 class RoomData(TypedDict):
     """`room/<id>` for those in it and for moderators. `asked`: how many would like more time; `grace`: seconds after the end to
-    finish the sentence."""
+    finish the sentence; `heads`: how many people have a seat; `table`: it is a table in the hall."""
 
     room: str
     round: int
@@ -83,16 +89,20 @@ class RoomData(TypedDict):
     grace: int
     recalled: bool
     asked: int
+    heads: int
+    table: bool
 
 
 class CardData(TypedDict):
-    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`."""
+    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`; `table`: its author is
+    one."""
 
     number: int
     room: str
     text: str
     name: str
     author: str
+    table: bool
     group: str
     proposed: bool
     support: int
@@ -137,7 +147,9 @@ class ResultData(TypedDict):
 def rounds(event: Event, lang: str) -> RoundsData:
     """What everybody may know: the rooms and their seats, not who is in them."""
     found = current(event)
-    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people)}
+    seats = [pair for room in event.rounds.of(found) for pair in room.seats.items()] if found else []
+    at_tables = sum(seat.heads for person, seat in seats if _is_table(person))
+    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people) + at_tables}
 
 
 def all_rounds(event: Event, lang: str) -> list[RoundData]:
@@ -149,7 +161,8 @@ def seat(event: Event, person: str) -> SeatData | None:
     """Where this person belongs, if they take part."""
     round, me = current(event), self_of(event, person)
     room = event.rounds.room_of(round, me) if round else None
-    if room is None and me not in event.rounds.people:
+    table = _next_table(event, person, round) if room is None else 0
+    if room is None and me not in event.rounds.people and not table:
         return None
     return {
         "waiting": round is not None and me in round.waiting,
@@ -157,7 +170,23 @@ def seat(event: Event, person: str) -> SeatData | None:
         "name": room.name if room else "",
         "role": room.seats[me].role if room else "",
         "open": room is not None and round is not None and round.state == "open" and not room.closed,
+        "table": table,
     }
+
+
+def at_table(event: Event, number: int) -> Room | None:
+    """What the table with this number is now: a room of the current round."""
+    round = current(event)
+    room = event.rounds.rooms.get(f"{round.number}-{number}") if round else None
+    return room if room is not None and room.table else None
+
+
+def _next_table(event: Event, person: str, round: Round | None) -> int:
+    before = event.rounds.table_of(person)
+    if before is None or round is None or before.round == round.number:
+        return 0
+    room = at_table(event, before.number)
+    return room.number if room is not None and not room.closed else 0
 
 
 def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
@@ -180,6 +209,8 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "grace": 0 if round.recalled_at is not None else round.grace,
         "recalled": round.recalled_at is not None,
         "asked": len(one.asked),
+        "heads": one.people,
+        "table": one.table,
     }
 
 
@@ -192,8 +223,9 @@ def card(event: Event, names: Names, number: int) -> CardData | None:
         "number": one.number,
         "room": one.room,
         "text": one.text,
-        "name": _name(event, names, one.person),
+        "name": names.get(f"card/{number}", "") if _is_table(one.person) else _name(event, names, one.person),
         "author": tag(event, one.person),
+        "table": _is_table(one.person),
         "group": one.group,
         "proposed": one.proposed,
         "support": len(one.supporters),
@@ -268,20 +300,36 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
         "topic_title": _topic(event, one, lang),
         "question": one.question,
         "capacity": one.capacity,
-        "people": len(one.seats),
+        "people": one.people,
         "free": one.free,
         "ends_at": iso(end) if end is not None else "",
         "closed": one.closed,
+        "table": one.table,
     }
 
 
 def _person(event: Event, names: Names, turn: int, person: str, held: Seat) -> PersonInRoomData:
     away = iso(held.away_since) if held.away_since is not None else ""
-    return {"id": tag(event, person), "name": _name(event, names, person), "number": turn, "role": held.role, "away_since": away}
+    return {
+        "id": tag(event, person),
+        "name": _name(event, names, person),
+        "number": turn,
+        "role": held.role,
+        "away_since": away,
+        "heads": held.heads,
+        "table": _is_table(person),
+    }
+
+
+def _is_table(person: str) -> bool:
+    return person.startswith(TABLE)
 
 
 def _name(event: Event, names: Names, person: str) -> str:
-    """What they call themselves in this event; the full name of a registration is for the organisers."""
+    """What they call themselves in this event; the full name of a registration is for the organisers. Of a table: who has said
+    that they sit there."""
+    if _is_table(person):
+        return names.get(person, "")
     return next((name for one in browsers(event, person) if (name := names.get(one, ""))), "")
 
 

@@ -24,6 +24,7 @@ from rooms import (
     retention,
     rounds,
     support,
+    tables,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
@@ -39,6 +40,7 @@ COMMANDS: Commands = {
     **retention.COMMANDS,
     **rounds.COMMANDS,
     **participation.COMMANDS,
+    **tables.COMMANDS,
     **results.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
@@ -56,6 +58,7 @@ _APPLY: Changes = {
     **retention.CHANGES,
     **rounds.CHANGES,
     **participation.CHANGES,
+    **tables.CHANGES,
     **results.CHANGES,
     **roles.CHANGES,
 }
@@ -104,6 +107,9 @@ AnyChange = (
     | participation.Left
     | participation.Waits
     | participation.WentAway
+    | participation.AtTable
+    | tables.Seated
+    | tables.Renewed
     | results.Submitted
     | results.Edited
     | results.Withdrawn

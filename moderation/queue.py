@@ -25,7 +25,7 @@ TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
 STILL_POSSIBLE = frozenset(
     {
         "contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join",
-        "registration.withdraw_consent", "registration.erase", "card.withdraw",
+        "registration.withdraw_consent", "registration.erase", "card.withdraw", "room.forget_names",
     }
 )  # fmt: skip
 """After the documentation is public its contents rest; people's rights do not."""

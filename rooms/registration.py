@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from rooms import contact, messages, text
+from rooms.breakout import signed
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
 from rooms.consent import Consent, Way, given, version
 from rooms.entrance import keyed
 from rooms.joining import Renamed
 from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, Place, PlaceName, Purpose, check_fits, folded, place_of
 from rooms.programme import moment, ms
-from rooms.results import signed
 
 if TYPE_CHECKING:
     from rooms.event import Event

@@ -44,7 +44,8 @@ Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id."""
+    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `table`: it is a table in the
+    hall, whose people may share a device."""
 
     name: str
     topic: str = ""
@@ -53,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
     moderators: tuple[str, ...] = ()
     note_taker: str = ""
+    table: bool = False
 
 
 class Create(Command, frozen=True):
@@ -258,7 +260,16 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
     )
     for id, plan in zip(ids, change.rooms, strict=True):
         event.rounds.rooms[id] = Room(
-            id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
+            id,
+            change.number,
+            plan.name,
+            plan.topic,
+            plan.question,
+            plan.capacity,
+            plan.languages,
+            plan.moderators,
+            plan.note_taker,
+            table=plan.table,
         )
     shown = [f"{kind}/{id}" for id in ids for kind in ("room", "summary")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))

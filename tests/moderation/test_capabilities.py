@@ -26,13 +26,14 @@ from rooms import (
     retention,
     rounds,
     support,
+    tables,
 )
 from rooms.command import SYSTEM, Change, Refused
 from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, registration, messages, inbox, retention, rounds, participation,
-    results,
+    results, tables,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
