@@ -12,7 +12,7 @@ from frontend import render
 from frontend.asked import Asked, Page, status, told
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
-from rooms.breakout import may_watch, self_of, tag
+from rooms.breakout import at_table, may_watch, self_of, tag
 from rooms.command import Refused
 
 
@@ -31,13 +31,17 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
 
     def look() -> Response:
         channel = f"room/{id}"
+        one, me = asked.evening.event.rounds.rooms[id], self_of(asked.evening.event, asked.person)
+        table = me == at_table(one)
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
             documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
             room=id,
-            me=tag(asked.evening.event, self_of(asked.evening.event, asked.person)),
-            open=not asked.evening.event.rounds.rooms[id].closed,
+            me=tag(asked.evening.event, me),
+            table=one.number if table else 0,
+            signers=asked.evening.names.get(me, "").split(", ") if table and asked.evening.names.get(me) else [],
+            open=not one.closed,
             command_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),

@@ -11,7 +11,7 @@ from rooms.results import Summary
 
 
 class RoomLineData(TypedDict):
-    """A room in the list of a round. `free`: seats that nobody has; `table`: it is a table in the hall."""
+    """A room in the list of a round. `free`: seats that nobody has; `table`: its number as a table in the hall, or 0."""
 
     id: str
     name: str
@@ -22,7 +22,7 @@ class RoomLineData(TypedDict):
     free: int
     ends_at: str
     closed: bool
-    table: bool
+    table: int
 
 
 class RoundData(TypedDict):
@@ -73,7 +73,7 @@ class PersonInRoomData(TypedDict):
 
 class RoomData(TypedDict):
     """`room/<id>` for those in it and for moderators. `asked`: how many would like more time; `grace`: seconds after the end to
-    finish the sentence; `heads`: how many people have a seat; `table`: it is a table in the hall."""
+    finish the sentence; `heads`: how many people have a seat; `table`: its number as a table in the hall, or 0."""
 
     room: str
     round: int
@@ -90,7 +90,7 @@ class RoomData(TypedDict):
     recalled: bool
     asked: int
     heads: int
-    table: bool
+    table: int
 
 
 class CardData(TypedDict):
@@ -210,7 +210,7 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "recalled": round.recalled_at is not None,
         "asked": len(one.asked),
         "heads": one.people,
-        "table": one.table,
+        "table": one.number if one.table else 0,
     }
 
 
@@ -304,7 +304,7 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
         "free": one.free,
         "ends_at": iso(end) if end is not None else "",
         "closed": one.closed,
-        "table": one.table,
+        "table": one.number if one.table else 0,
     }
 
 
