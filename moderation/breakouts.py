@@ -48,7 +48,7 @@ class RoundsData(TypedDict):
 
 class SeatData(TypedDict):
     """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in; `table`: the number of the table
-    that this device spoke for in the last round and may speak for in this one, or 0."""
+    that this device speaks for; where `room` is empty, it did so in the last round and may go on in this one; or 0."""
 
     waiting: bool
     room: str
@@ -161,7 +161,7 @@ def seat(event: Event, person: str) -> SeatData | None:
     """Where this person belongs, if they take part."""
     round, me = current(event), self_of(event, person)
     room = event.rounds.room_of(round, me) if round else None
-    table = _next_table(event, person, round) if room is None else 0
+    table = _table_now(event, person)
     if room is None and me not in event.rounds.people and not table:
         return None
     return {
@@ -181,11 +181,9 @@ def at_table(event: Event, number: int) -> Room | None:
     return room if room is not None and room.table else None
 
 
-def _next_table(event: Event, person: str, round: Round | None) -> int:
-    before = event.rounds.table_of(person)
-    if before is None or round is None or before.round == round.number:
-        return 0
-    room = at_table(event, before.number)
+def _table_now(event: Event, person: str) -> int:
+    table = event.rounds.table_of(person)
+    room = at_table(event, table.number) if table is not None else None
     return room.number if room is not None and not room.closed else 0
 
 

@@ -278,11 +278,12 @@ def test_the_same_card_serves_in_the_next_round_and_a_device_that_is_known_needs
     card = code(evening.event, 1)
     evening.send("mona", "round.close", round=1)
     evening.send("mona", "round.create", title="Zweite", rooms=TABLES)
-    assert evening.seen("me", "seat", "tablet")["table"] == 1
+    seat = evening.seen("me", "seat", "tablet")
+    assert (seat["room"], seat["table"]) == ("", 1)
     evening.send("mona", "round.open", round=2, minutes=20)
     assert evening.refused("tablet", "room.seat_table", room="2-2", heads=4).code == "wrong_table_code"
     assert evening.send("tablet", "room.seat_table", room="2-1", heads=4)["room"] == "2-1"
-    assert evening.seen("me", "seat", "tablet")["table"] == 0
+    assert evening.seen("me", "seat", "tablet")["room"] == "2-1"
     assert evening.names.get("table/2-1", "") == "", "others sit there now"
     assert sits(evening, "other", 4, "2-1", code=card)["room"] == "2-1"
     assert room(evening).seats["table/1-1"].heads == 6, "what was, stays"
