@@ -13,7 +13,7 @@ from frontend.asked import Asked, Page, fields_of, status, told
 from moderation import documents
 from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
-from rooms.breakout import may_lead, may_watch, running_round, self_of, tag
+from rooms.breakout import at_table, may_lead, may_watch, running_round, self_of, tag
 from rooms.command import Refused
 from rooms.plenary import headings
 
@@ -41,6 +41,7 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
     def look() -> Response:
         channel, event = f"room/{id}", asked.evening.event
         one, me = event.rounds.rooms[id], self_of(event, asked.person)
+        table = me == at_table(one)
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
@@ -55,6 +56,8 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             hand="speaking" if me == one.speaker else "up" if me in one.hands else "down",
             guest=me in one.guests,
             unseen=[each.number for each in event.announcements.live(id) if me in one.seats and me not in each.seen],
+            table=one.number if table else 0,
+            signers=asked.evening.names.get(me, "").split(", ") if table and asked.evening.names.get(me) else [],
             open=not one.closed,
             command_id=str(uuid.uuid4()),
             chat_id=str(uuid.uuid4()),

@@ -159,6 +159,9 @@ REFUSALS = {
     "not_your_room": N_(
         "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
     ), "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    "wrong_table_code": N_("This code does not belong to this table. Please take the one on the card that lies on it."),
+    "table_full": N_("There are not so many seats at this table: {most} people can share this device. Please ask the moderators."),
+    "table_stays": N_("A table stays where it is. Its people can take part with a phone of their own, and then change."),
     "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
     "card_too_short": N_("This card is empty. Please write at least {min} characters."),
     "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),

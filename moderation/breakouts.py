@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
-from rooms.breakout import Room, Round, Seat, browsers, end_of, is_open, self_of, tag
+from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, is_open, self_of, tag
 from rooms.help import Call
 from rooms.plenary import headings, proposals
 from rooms.results import Summary
@@ -17,7 +17,7 @@ SPAN, LAST = 10**8, 10**7
 
 
 class RoomLineData(TypedDict):
-    """A room in the list of a round. `free`: seats that nobody has."""
+    """A room in the list of a round. `free`: seats that nobody has; `table`: its number as a table in the hall, or 0."""
 
     id: str
     name: str
@@ -28,6 +28,7 @@ class RoomLineData(TypedDict):
     free: int
     ends_at: str
     closed: bool
+    table: int
 
 
 class RoundData(TypedDict):
@@ -52,28 +53,33 @@ class RoundsData(TypedDict):
 
 
 class SeatData(TypedDict):
-    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in."""
+    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in; `table`: the number of the table
+    that this device speaks for; where `room` is empty, it did so in the last round and may go on in this one; or 0."""
 
     waiting: bool
     room: str
     name: str
     role: str
     open: bool
+    table: int
 
 
 class PersonInRoomData(TypedDict):
-    """Somebody in a room. `away_since`: the seat is held."""
+    """Somebody in a room, or all who share the device of a `table`: `heads` people, with the names of those who have said theirs.
+    `away_since`: the seat is held."""
 
     id: str
     name: str
     number: int
     role: str
     away_since: str
+    heads: int
+    table: bool
 
 
 class RoomData(TypedDict):
     """`room/<id>` for those in it and for moderators. `asked`: how many would like more time; `grace`: seconds after the end to
-    finish the sentence."""
+    finish the sentence; `heads`: how many people have a seat; `table`: its number as a table in the hall, or 0."""
 
     room: str
     round: int
@@ -89,6 +95,8 @@ class RoomData(TypedDict):
     grace: int
     recalled: bool
     asked: int
+    heads: int
+    table: int
 
 
 class HandData(TypedDict):
@@ -186,13 +194,15 @@ class SentData(AnnouncementData):
 
 
 class CardData(TypedDict):
-    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`."""
+    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`; `table`: its author is
+    one."""
 
     number: int
     room: str
     text: str
     name: str
     author: str
+    table: bool
     group: str
     proposed: bool
     support: int
@@ -285,7 +295,9 @@ class ResultData(TypedDict):
 def rounds(event: Event, lang: str) -> RoundsData:
     """What everybody may know: the rooms and their seats, not who is in them."""
     found = current(event)
-    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people)}
+    seats = [pair for room in event.rounds.of(found) for pair in room.seats.items()] if found else []
+    at_tables = sum(seat.heads for person, seat in seats if _is_table(person))
+    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people) + at_tables}
 
 
 def all_rounds(event: Event, lang: str) -> list[RoundData]:
@@ -297,7 +309,8 @@ def seat(event: Event, person: str) -> SeatData | None:
     """Where this person belongs, if they take part."""
     round, me = current(event), self_of(event, person)
     room = event.rounds.room_of(round, me) if round else None
-    if room is None and me not in event.rounds.people:
+    table = _table_now(event, person)
+    if room is None and me not in event.rounds.people and not table:
         return None
     return {
         "waiting": round is not None and me in round.waiting,
@@ -305,7 +318,21 @@ def seat(event: Event, person: str) -> SeatData | None:
         "name": room.name if room else "",
         "role": room.seats[me].role if room else "",
         "open": room is not None and round is not None and round.state == "open" and not room.closed,
+        "table": table,
     }
+
+
+def at_table(event: Event, number: int) -> Room | None:
+    """What the table with this number is now: a room of the current round."""
+    round = current(event)
+    room = event.rounds.rooms.get(f"{round.number}-{number}") if round else None
+    return room if room is not None and room.table else None
+
+
+def _table_now(event: Event, person: str) -> int:
+    table = event.rounds.table_of(person)
+    room = at_table(event, table.number) if table is not None else None
+    return room.number if room is not None and not room.closed else 0
 
 
 def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
@@ -328,6 +355,8 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "grace": 0 if round.recalled_at is not None else round.grace,
         "recalled": round.recalled_at is not None,
         "asked": len(one.asked),
+        "heads": one.people,
+        "table": one.number if one.table else 0,
     }
 
 
@@ -446,8 +475,9 @@ def card(event: Event, names: Names, number: int) -> CardData | None:
         "number": one.number,
         "room": one.room,
         "text": one.text,
-        "name": _name(event, names, one.person),
+        "name": names.get(f"card/{number}", "") if _is_table(one.person) else _name(event, names, one.person),
         "author": tag(event, one.person),
+        "table": _is_table(one.person),
         "group": one.group,
         "proposed": one.proposed,
         "support": len(one.supporters),
@@ -603,24 +633,40 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
         "topic_title": _topic(event, one, lang),
         "question": one.question,
         "capacity": one.capacity,
-        "people": len(one.seats),
+        "people": one.people,
         "free": one.free,
         "ends_at": iso(end) if end is not None else "",
         "closed": one.closed,
+        "table": one.number if one.table else 0,
     }
 
 
 def _person(event: Event, names: Names, number: int, person: str, held: Seat) -> PersonInRoomData:
     away = iso(held.away_since) if held.away_since is not None else ""
-    return {"id": tag(event, person), "name": _name(event, names, person), "number": number, "role": held.role, "away_since": away}
+    return {
+        "id": tag(event, person),
+        "name": _name(event, names, person),
+        "number": number,
+        "role": held.role,
+        "away_since": away,
+        "heads": held.heads,
+        "table": _is_table(person),
+    }
 
 
 def _is_there(one: Room, call: Call) -> bool:
     return call.by in one.guests or call.by in one.seats
 
 
+def _is_table(person: str) -> bool:
+    return person.startswith(TABLE)
+
+
 def _name(event: Event, names: Names, person: str) -> str:
-    """What they call themselves in this event; the full name of a registration is for the organisers."""
+    """What they call themselves in this event; the full name of a registration is for the organisers. Of a table: who has said
+    that they sit there."""
+    if _is_table(person):
+        return names.get(person, "")
     return next((name for one in browsers(event, person) if (name := names.get(one, ""))), "")
 
 

@@ -28,6 +28,7 @@ from rooms import (
     retention,
     rounds,
     support,
+    tables,
     talk,
 )
 from rooms import help as calls
@@ -46,6 +47,7 @@ COMMANDS: Commands = {
     **retention.COMMANDS,
     **rounds.COMMANDS,
     **participation.COMMANDS,
+    **tables.COMMANDS,
     **results.COMMANDS,
     **plenary.COMMANDS,
     **talk.COMMANDS,
@@ -67,6 +69,7 @@ _APPLY: Changes = {
     **retention.CHANGES,
     **rounds.CHANGES,
     **participation.CHANGES,
+    **tables.CHANGES,
     **results.CHANGES,
     **plenary.CHANGES,
     **talk.CHANGES,
@@ -119,6 +122,9 @@ AnyChange = (
     | participation.Left
     | participation.Waits
     | participation.WentAway
+    | participation.AtTable
+    | tables.Seated
+    | tables.Renewed
     | results.Submitted
     | results.Edited
     | results.Withdrawn

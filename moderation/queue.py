@@ -27,6 +27,7 @@ STILL_POSSIBLE = frozenset(
     {
         "contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join",
         "registration.withdraw_consent", "registration.erase", "card.withdraw", "chat.remove", "proposal.support",
+        "room.forget_names",
     }
 )  # fmt: skip
 """After the documentation is public its contents rest; people's rights do not."""

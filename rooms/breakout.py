@@ -22,6 +22,8 @@ LEAST, MOST = 2, 75
 SECOND, MINUTE = 1_000, 60_000
 STAFF = ("helper", "moderator", "organiser")
 LEADERS = ("moderator", "organiser")
+TABLE = "table/"
+"""How the ids of participants begin who are a table; no browser has such an id."""
 Policy = Literal["assigned", "chosen", "mixed"]
 """People are told where, choose, or are told and may change."""
 Role = Literal["participant", "moderator", "note_taker"]
@@ -29,17 +31,20 @@ Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 class Seat(msgspec.Struct):
-    """One person's place in a room. `away_since` (ms): held, as they are not there (yet)."""
+    """One participant's place in a room. `away_since` (ms): held, as they are not there (yet); `heads`: how many people it is for,
+    more than one only at a table."""
 
     role: Role
     since: int
     away_since: int | None = None
+    heads: int = 1
 
 
 class Room(msgspec.Struct):
     """One room. `guests`: who is visiting, announced, without a seat; `ends_at` (ms): its own end, if it differs from the round's;
     `asked`: who has asked for more time; `hands`: the speaker list, `speaker`: whose turn it is; `numbers`: how people without a
-    name are called here, for good; `active_at` (ms, a whole minute): when something was last said or written."""
+    name are called here, for good; `active_at` (ms, a whole minute): when something was last said or written; `table`: a table
+    in the hall, with the browsers that speak for it."""
 
     id: str
     round: int
@@ -60,6 +65,18 @@ class Room(msgspec.Struct):
     speaking_since: int | None = None
     numbers: dict[str, int] = {}
     active_at: int | None = None
+    table: bool = False
+    devices: list[str] = []
+
+    @property
+    def number(self) -> int:
+        """Its place in the round; what a table is called on the card that lies on it, all evening."""
+        return int(self.id.partition("-")[2])
+
+    @property
+    def people(self) -> int:
+        """How many have a seat, those included who are waited for."""
+        return sum(seat.heads for seat in self.seats.values())
 
     def role(self, person: str) -> Role:
         """What this person is here."""
@@ -77,7 +94,7 @@ class Room(msgspec.Struct):
     @property
     def free(self) -> int:
         """Seats that nobody has and nobody is waited for."""
-        return self.capacity - len(self.seats)
+        return self.capacity - self.people
 
 
 class Round(msgspec.Struct):
@@ -109,12 +126,15 @@ class Participant(msgspec.Struct):
 
 
 class Rounds(msgspec.Struct):
-    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, and whose seats are held since when (ms)."""
+    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, whose seats are held since when (ms), which browser
+    speaks for which table (a room's id), and how often a table's code was renewed, by the table's number."""
 
     items: dict[int, Round] = {}
     rooms: dict[str, Room] = {}
     people: dict[str, Participant] = {}
     away: dict[str, int] = {}
+    tables: dict[str, str] = {}
+    renewed: dict[int, int] = {}
 
     def get(self, number: int) -> Round:
         """Refuses `unknown_round`."""
@@ -144,10 +164,25 @@ class Rounds(msgspec.Struct):
         room = self.room_of(round, person)
         return None if room is None or room.closed else room
 
+    def table_of(self, browser: str) -> Room | None:
+        """The room of the table that this browser speaks for."""
+        return self.rooms.get(self.tables.get(browser, ""))
+
 
 def self_of(event: Event, person: str) -> str:
-    """How this person takes part: by their registration if they have just one for one person, so that every device of theirs is the
-    same participant; else as the browser that it is. Whoever has begun as a browser stays it."""
+    """How this person takes part: as the table whose device this is, else as themselves."""
+    table = event.rounds.table_of(person)
+    return own_self(event, person) if table is None else at_table(table)
+
+
+def at_table(room: Room) -> str:
+    """Everybody at the table who has no device of their own, as one participant: whichever device speaks for them."""
+    return f"{TABLE}{room.id}"
+
+
+def own_self(event: Event, person: str) -> str:
+    """How this person takes part apart from any table: by their registration if they have just one for one person, so that every
+    device of theirs is the same participant; else as the browser that it is. Whoever has begun as a browser stays it."""
     if person in event.rounds.people:
         return person
     numbers = event.registrations.of_person.get(person, ())
@@ -231,8 +266,10 @@ def while_open(event: Event, number: int) -> Round:
 
 def browsers(event: Event, participant: str) -> list[str]:
     """The ids of the browsers of a participant."""
-    kind, _, number = participant.partition("/")
-    return list(event.registrations.items[int(number)].people) if kind == "registration" else [participant]
+    kind, _, rest = participant.partition("/")
+    if kind == "registration":
+        return list(event.registrations.items[int(rest)].people)
+    return list(event.rounds.rooms[rest].devices) if participant.startswith(TABLE) else [participant]
 
 
 def everybody(event: Event) -> set[str]:
@@ -241,8 +278,8 @@ def everybody(event: Event) -> set[str]:
 
 
 def rooms_with(event: Event, person: str) -> list[str]:
-    """The documents of the rooms that show this person's name."""
-    me = self_of(event, person)
+    """The documents of the rooms that show this person's (or table's) name."""
+    me = own_self(event, person)
     return [key for room in event.rounds.rooms.values() if me in room.seats or me in room.guests for key in shown_in(room, me)]
 
 
@@ -259,6 +296,15 @@ def stir(room: Room, now: int) -> list[str]:
         return []
     room.active_at = minute
     return [f"work/{room.id}"]
+
+
+def signed(event: Event, person: str) -> list[str]:
+    """The documents in small groups that show this person's (or table's) name."""
+    me = own_self(event, person)
+    cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
+    coming = [f"help/{id}" for id, call in event.help.calls.items() if call.by == me]
+    said = [f"chat/{number}" for number in event.talk.by(me)]
+    return [*rooms_with(event, person), *coming, *cards, *said]
 
 
 def seats_of(event: Event, participants: Iterable[str]) -> Iterator[str]:

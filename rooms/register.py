@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from rooms import messages
+from rooms.breakout import signed
 from rooms.command import Actor, Change, Changes, Refused
 from rooms.consent import Consent, Way
 from rooms.entrance import keyed
 from rooms.places import GENERAL, MOST_IN_PARTY, Line, Order, PlaceName, Purpose
-from rooms.results import signed
 
 if TYPE_CHECKING:
     from rooms.event import Event

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeGuard, get_args
 import msgspec
 
 from rooms import text
-from rooms.breakout import LEADERS, Room, may_lead, rooms_with, seated, self_of, stir
+from rooms.breakout import LEADERS, Room, at_table, may_lead, seated, self_of, stir
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
-from rooms.talk import said_by
+from rooms.joining import rename
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -122,10 +122,11 @@ class Results(msgspec.Struct):
 
 
 class Submit(Command, frozen=True):
-    """Write a card."""
+    """Write a card. `name`: who of a table says so; it signs this card only."""
 
     room: str
     text: str
+    name: str | None = None
 
 
 class Edit(Command, frozen=True):
@@ -254,13 +255,19 @@ class Stated(Change, frozen=True, tag="summary_stated"):
 
 
 def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
-    """Refuses `unknown_room`, `not_your_room`, `round_closed`, `card_*`, `too_many_cards`."""
+    """Refuses `unknown_room`, `not_your_room`, `round_closed`, `card_*`, `too_many_cards`, `name_too_long`, and `forbidden` a name
+    to whoever has one of their own."""
     room = seated(event, actor, command.room)
+    person = self_of(event, actor.person)
+    if command.name and person != at_table(room):
+        raise Refused("forbidden", field="name")
     if len(event.results.of_room.get(room.id, ())) >= MOST_CARDS:
         raise Refused("too_many_cards", field="text", most=MOST_CARDS)
     words = text.within(command.text, "card", MIN_CARD, MAX_CARD)
     number = len(event.results.cards) + 1
-    return Outcome([Submitted(number, room.id, words, self_of(event, actor.person))], {"card": number})
+    outcome = Outcome([Submitted(number, room.id, words, person)], {"card": number})
+    rename(outcome, f"card/{number}", command.name or None)
+    return outcome
 
 
 def edit(event: Event, actor: Actor, command: Edit, now: int) -> Outcome:
@@ -284,7 +291,9 @@ def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome
     card = event.results.card(command.card)
     if card.person != self_of(event, actor.person):
         raise Refused("forbidden", field="card")
-    return Outcome([Withdrawn(card.number)], {"card": card.number}, forget=list(card.rows))
+    outcome = Outcome([Withdrawn(card.number)], {"card": card.number}, forget=list(card.rows))
+    rename(outcome, f"card/{card.number}", "")
+    return outcome
 
 
 def group(event: Event, actor: Actor, command: Group, now: int) -> Outcome:
@@ -376,14 +385,6 @@ def confirmed_rooms(event: Event) -> list[str]:
     """The rooms whose results are on the board, in the order of confirmation."""
     done = [summary for summary in event.results.summaries.values() if summary.state == "confirmed"]
     return [summary.room for summary in sorted(done, key=lambda one: one.confirmed_at or 0)]
-
-
-def signed(event: Event, person: str) -> list[str]:
-    """The documents in small groups that show this person's name."""
-    me = self_of(event, person)
-    cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    coming = [f"help/{id}" for id, call in event.help.calls.items() if call.by == me]
-    return [*rooms_with(event, person), *coming, *cards, *said_by(event, me)]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
@@ -488,7 +489,7 @@ def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:
     summary = event.results.summaries[change.room]
     summary.state = change.state
     summary.confirmed_at = now if change.state == "confirmed" else None
-    summary.people = len(event.rounds.rooms[change.room].seats)
+    summary.people = event.rounds.rooms[change.room].people
     return (f"summary/{change.room}", f"room/{change.room}", *_of_board(event, change.room))
 
 

@@ -33,7 +33,7 @@ from rooms.breakout import (
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
 from rooms.help import words_of
-from rooms.participation import seat_waiting
+from rooms.participation import fill
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -46,7 +46,8 @@ Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id."""
+    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `table`: it is a table in the
+    hall, whose people may share a device."""
 
     name: str
     topic: str = ""
@@ -55,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
     moderators: tuple[str, ...] = ()
     note_taker: str = ""
+    table: bool = False
 
 
 class Create(Command, frozen=True):
@@ -180,7 +182,9 @@ def open_round(event: Event, actor: Actor, command: Open, now: int) -> Outcome:
     if running_round(event) is not None:
         raise Refused("round_running", field="round")
     ends_at = now + command.minutes * MINUTE if command.minutes else None
-    return Outcome([Opened(round.number, ends_at), *seat_waiting(event, round)], {"round": round.number, "ends_at": ends_at})
+    outcome = Outcome([Opened(round.number, ends_at)], {"round": round.number, "ends_at": ends_at})
+    fill(event, outcome, round)
+    return outcome
 
 
 def close(event: Event, actor: Actor, command: Close, now: int) -> Outcome:
@@ -261,7 +265,16 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
     )
     for id, plan in zip(ids, change.rooms, strict=True):
         event.rounds.rooms[id] = Room(
-            id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
+            id,
+            change.number,
+            plan.name,
+            plan.topic,
+            plan.question,
+            plan.capacity,
+            plan.languages,
+            plan.moderators,
+            plan.note_taker,
+            table=plan.table,
         )
     shown = [f"{kind}/{id}" for id in ids for kind in ("room", "hands", "summary", "help")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))

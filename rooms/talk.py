@@ -54,6 +54,10 @@ class Talk(msgspec.Struct):
         """The numbers of the messages that are on the room's page."""
         return self.of_room.get(room, [])[-SHOWN:]
 
+    def by(self, participant: str) -> list[int]:
+        """The numbers of the messages on a page that this participant has written."""
+        return [one for one in self.of_person.get(participant, ()) if self.is_shown(one) and not self.messages[one].removed]
+
     def is_shown(self, number: int) -> bool:
         """Whether this message is."""
         numbers = self.of_room[self.messages[number].room]
@@ -203,13 +207,6 @@ def remove(event: Event, actor: Actor, command: Remove, now: int) -> Outcome:
 def following(room: Room) -> str:
     """Whose turn is next: the first on the list who is there, or nobody's."""
     return next((one for one in room.hands if (seat := room.seats.get(one)) is None or seat.away_since is None), "")
-
-
-def said_by(event: Event, participant: str) -> list[str]:
-    """The documents of the chat that show this participant's name."""
-    talk = event.talk
-    numbers = talk.of_person.get(participant, ())
-    return [f"chat/{number}" for number in numbers if talk.is_shown(number) and not talk.messages[number].removed]
 
 
 def forget(event: Event, outcome: Outcome, participants: tuple[str, ...]) -> None:

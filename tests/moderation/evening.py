@@ -17,6 +17,7 @@ from rooms.command import SYSTEM, Actor, Change, Outcome, Refused
 from rooms.contributions import Contribution, State
 from rooms.entrance import code_at
 from rooms.register import token
+from rooms.tables import code
 
 SECRET = "geheim"
 NOW = 1_597_941_720_000
@@ -269,6 +270,19 @@ def _inside(evening: Evening, person: str, *, leads: bool = False) -> dict[str, 
     return given
 
 
+def _table(evening: Evening, person: str) -> dict[str, Any]:
+    """A round of tables that is open, with what is on the card of the first."""
+    evening.send("mona", "round.create", title="Tische", rooms=[{"name": "Tisch 1", "capacity": 8, "table": True}])
+    evening.send("mona", "round.open", round=1)
+    return {"room": "1-1", "heads": 3, "code": code(evening.event, 1)}
+
+
+def _shared(evening: Evening, person: str) -> dict[str, Any]:
+    """Four share a device at the first table, and two of them have said their names."""
+    evening.send(person, "room.seat_table", **_table(evening, person) | {"heads": 4, "names": ["Jule", "Kai"]})
+    return {"room": "1-1"}
+
+
 def _pinned(evening: Evening, person: str) -> dict[str, Any]:
     """Staff are only guests unless they lead the room."""
     _inside(evening, person, leads=person in STAFF)
@@ -388,6 +402,9 @@ EXAMPLES: dict[str, Example] = {
     "announcement.send": lambda evening, person: _inside(evening, "anna") and {"text": "Noch zehn Minuten", "rooms": ["1-1"]},
     "announcement.withdraw": _told_all,
     "announcement.seen": _told_all,
+    "room.seat_table": _table,
+    "room.renew_code": lambda evening, person: _shared(evening, "anna"),
+    "room.forget_names": _shared,
     "card.submit": lambda evening, person: _inside(evening, person) and {"room": "1-1", "text": "Mehr Bänke"},
     "card.edit": lambda evening, person: _pinned(evening, person) | {"text": "Mehr Bänke am Ring"},
     "card.withdraw": lambda evening, person: _pinned(evening, person),

@@ -17,6 +17,7 @@ from moderation.capabilities import COMMANDS, timers
 from moderation.event import Event
 from moderation.queue import TRANSITIONS
 from moderation.roles import MAY_SEND, hashed
+from rooms.breakout import at_table
 from rooms.command import SYSTEM, Refused
 from rooms.contributions import PUBLIC, State
 from rooms.entrance import code_at, keyed
@@ -52,8 +53,10 @@ NAME, KIND, TOPIC = (
 CODE = one("", *(code_at(SECRET, NOW + seconds * 1_000, 150) for seconds in (0, 150)))
 TOPICS = one(PROGRAMME["topics"], [{"id": "city", "title": {"de": "Stadtgrün"}}])
 ROUND, YES = one(1, 1, 1, 2, 9), one(True, False)
-ROOMS = one([{"name": "A", "capacity": 2}, {"name": "B", "capacity": 3, "moderators": ["anna"]}])
-ROOM = fields({"room": one("1-1", "1-1", "1-2", "2-1", "9-9")})
+TABLE: dict[str, Any] = {"name": "C", "capacity": 4, "table": True}
+ROOMS = one([{"name": "A", "capacity": 2}, {"name": "B", "capacity": 3, "moderators": ["anna"]}, TABLE])
+ROOM = fields({"room": one("1-1", "1-1", "1-2", "1-3", "2-1", "9-9")})
+AT_TABLE = one("1-3", "1-3", "1-3", "2-3", "1-1")
 STARTS = one("2020-08-20T20:30:00+02:00", "2020-08-21T20:00:00+02:00")
 TAGS = tuple(keyed(SECRET, f"participant/{person}", 8) for person in (*PEOPLE, "emil"))
 TOKENS = ("token-a", "token-b")
@@ -137,7 +140,7 @@ ARGUMENTS: dict[str, Draw] = {
     "round.recall": fields({"round": ROUND}, seconds=one(0, 60)),
     "room.enter": ROOM,
     "room.leave": ROOM,
-    "room.move": fields({"person": one(*PEOPLE), "to": one("1-1", "1-2", "2-1")}),
+    "room.move": fields({"person": one(*PEOPLE), "to": one("1-1", "1-2", "1-3", "2-1")}),
     "room.extend": fields({"minutes": one(1, 5)}, room=one("1-1", "1-2"), round=ROUND),
     "room.ask_for_time": ROOM,
     "room.ask_for_help": fields({"room": one("1-1", "1-2", "9-9")}, why=one("", "Streit", "Streit", "x" * 141)),
@@ -146,7 +149,14 @@ ARGUMENTS: dict[str, Draw] = {
     "announcement.send": fields({"text": one("Noch zehn Minuten", "x")}, rooms=one([], ["1-1"], ["1-2", "1-1"], ["9-9"])),
     "announcement.withdraw": fields({"announcement": NUMBER}),
     "announcement.seen": fields({"announcement": NUMBER}),
-    "card.submit": fields({"room": one("1-1", "1-2"), "text": one("Mehr Bänke", "x", "x" * 301)}),
+    "room.seat_table": fields(
+        {"room": AT_TABLE, "heads": one(1, 2, 3, 4, 5, 99)},
+        code=one(*[keyed(SECRET, f"table/3/{times}", 8) for times in (0, 0, 0, 1)], "WRONG"),
+        names=one([], ["Jule", "Kai"]),
+    ),
+    "room.renew_code": fields({"room": AT_TABLE}),
+    "room.forget_names": fields({"room": AT_TABLE}),
+    "card.submit": fields({"room": one("1-1", "1-2", "1-3"), "text": one("Mehr Bänke", "x", "x" * 301)}, name=one("Kai", "")),
     "card.edit": fields({"card": NUMBER, "text": one("Mehr Bänke", "Weniger Bänke")}),
     "card.withdraw": fields({"card": NUMBER}),
     "card.group": fields({"cards": one([1], [1, 2], [])}, name=one("Bänke", "")),
@@ -165,7 +175,7 @@ ARGUMENTS: dict[str, Draw] = {
     "room.give_floor": fields({"room": one("1-1", "1-2")}, person=one(*TAGS)),
     "chat.send": fields({"room": one("1-1", "1-1", "1-2"), "text": one("Hallo zusammen", "", "x" * 501)}),
     "chat.remove": fields({"message": NUMBER}),
-    "room.away": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away": YES}),
+    "room.away": fields({"room": one("1-1", "1-2", "1-3"), "person": one(*PEOPLE, "table/1-3"), "away": YES}),
     "room.release": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away_since": one(NOW)}),
     "event.retain": fields({"early": one(False, False, True)}),
     "link.create": fields(
@@ -205,6 +215,7 @@ BUSY: dict[str, Busy] = {
         (("anna",), GROUPS),
         (PEOPLE, ("room.enter", "card.submit", "summary.draft")),
         (PEOPLE, ("room.raise_hand", "room.lower_hand", "room.give_floor", "chat.send", "chat.remove")),
+        (PEOPLE, ("room.seat_table", "room.seat_table", "card.submit", "room.leave")),
         (PEOPLE, ("card.propose", "card.support", "card.group", "card.edit", "summary.submit", "summary.confirm")),
         (PEOPLE, ("proposal.support",)),
         (("mona",), ("summary.confirm", "summary.air", "proposal.group", "proposal.order", "proposal.air", "contribution.air")),
@@ -290,6 +301,10 @@ def check(evening: Evening) -> None:
         assert (item.state == "withdrawn") == (item.text == "")
         assert "withdrawn" not in [step.state for step in item.history[:-1]], "what was taken back has come again"
     assert all(number in items for number in event.supports.given)
+    for room in event.rounds.rooms.values():
+        assert sum(seat.heads for seat in room.seats.values()) <= room.capacity
+        assert not room.devices or at_table(room) in room.seats
+    assert event.rounds.tables == {one: room.id for room in event.rounds.rooms.values() for one in room.devices}
     if isinstance(evening, Played):
         assert nonempty(event.supports.given) == nonempty(evening.given), "each person counts once"
     assert list(event.touched.values()) == sorted(event.touched.values()), "who comes back reads from the end"
@@ -335,7 +350,7 @@ def check_screens(evening: Evening) -> None:
             assert item.person == person or not item.text or item.text not in seen, (person, item)
 
 
-CROWDS = ("board", "rooms", "room/1-1", "registrations", "door", "public", "stage", "output/main", "moderation")
+CROWDS = ("board", "rooms", "room/1-1", "room/1-3", "registrations", "door", "public", "stage", "output/main", "moderation")
 SCREENS = [*((channel, "") for channel in CROWDS), *(("me", person) for person in PEOPLE)]
 Shown = dict[tuple[str, str, str], Any]
 """(channel, person, key) → data."""

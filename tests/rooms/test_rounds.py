@@ -123,6 +123,18 @@ def test_a_preview_changes_nothing_and_the_same_seed_gives_the_same() -> None:
     assert preview["sizes"] == {"1-1": 4, "1-2": 5}
 
 
+def test_who_is_drawn_for_the_waiting_list_has_no_seat_besides() -> None:
+    """Assigned anew while it runs: three for two seats, whoever had them before."""
+    play = evening({"name": "A", "capacity": 2}, {"name": "B", "capacity": 2}, policy="mixed")
+    for person in ("anna", "bilal", "cem"):
+        play.send(person, "round.join")
+    play.send("mona", "round.close", round=1, room="1-2")
+    for seed in range(6):
+        play.send("mona", "round.assign", round=1, seed=seed)
+        assert len(room(play).seats) == 2
+        assert play.screen("rooms")["rounds"]["current"]["waiting"] == 1
+
+
 def test_whoever_comes_late_is_placed_and_never_lost() -> None:
     play = evening({"name": "A", "capacity": 2}, {"name": "B", "capacity": 2}, policy="assigned")
     placed = [play.send(f"gast-{number}", "round.join")["room"] for number in range(4)]
@@ -134,7 +146,7 @@ def test_whoever_comes_late_is_placed_and_never_lost() -> None:
     play.send("gast-0", "room.leave", room=placed[0])
     assert play.seen("me", "seat", "cem") == {
         "waiting": False, "room": placed[0], "name": room(play, placed[0]).name, "role": "participant",
-        "open": True,
+        "open": True, "table": 0,
     }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ const pending = /** @type {Map<string, Pending>} */ (new Map());
 /** @type {WebSocket | null} */
 let socket = null;
 let linked = false;
+let seen = false;
 let attempts = 0;
 let lastFrame = Date.now();
 /** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
@@ -95,8 +96,11 @@ function received(frame) {
   if (!linked) established();
   if (frame.t === "docs") {
     documents.apply(frame);
+    seen = true;
     channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
   } else if (frame.t === "count") documents.count(frame.counts);
+  // Whoever has lost the right to what they see is told by the page itself, which the server then answers otherwise.
+  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) location.reload();
   else if (frame.t === "done" || frame.t === "refused") answered(frame);
 }
 
