@@ -180,3 +180,25 @@ async def test_what_nobody_has_confirmed_is_mended_and_confirmed_by_a_moderator_
     board = await (await plain(evening)).page()
     assert "Wer bezahlt es?" in board
     assert "Mehr Kreide" in board
+
+
+async def test_a_vote_sends_a_number_and_a_move_only_what_has_moved(evening: Evening) -> None:
+    await proposes(evening, "1-1", "Mehr Bänke", "Mehr Bäume", "Mehr Bienen")
+    home = await evening.person(None, "board")
+    moderator = await evening.staff("moderator")
+    heard = len(home.heard)
+    await (await evening.person()).do("proposal.support", card=2)
+    await home.sees(lambda shown: shown["board"]["proposal/2"]["support"] == 1)
+    assert [frame["t"] for frame in home.heard[heard:]] == ["count"]
+    late = await evening.person(None, "board")
+    assert late.documents["board"]["proposal/2"]["support"] == 1
+    seen = ":".join(map(str, late.seen["board"]))
+    await (await evening.person()).do("proposal.support", card=3)
+    answer = await (await evening.browser()).get(f"{evening.api}/channels/board", params={"since": seen})
+    assert [(put["key"], put["data"]["support"]) for put in answer.json()["put"]] == [("proposal/3", 1)]
+
+    heard = len(home.heard)
+    await moderator.do("proposal.order", card=3, steps=-1)
+    await home.sees(lambda shown: shown["board"]["proposal/3"]["order"] < shown["board"]["proposal/2"]["order"])
+    put = [put["key"] for frame in home.heard[heard:] if frame["t"] == "docs" for put in frame["put"]]
+    assert sorted(put) == ["proposal/2", "proposal/3"]

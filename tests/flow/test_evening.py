@@ -401,8 +401,8 @@ class TestSupport:
 
         assert min(answer["support"] for answer in taken) == 25
         await viewer.sees(lambda shown: shown["public"][f"contribution/{number}"]["support"] == 25)
-        assert (await evening.person(crowd[20].cookie, "me")).documents["me"]["supports"] == {"contributions": [number]}
-        assert (await evening.person(crowd[0].cookie, "me")).documents["me"]["supports"] == {"contributions": []}
+        assert (await evening.person(crowd[20].cookie, "me")).documents["me"]["supports"]["contributions"] == [number]
+        assert (await evening.person(crowd[0].cookie, "me")).documents["me"]["supports"]["contributions"] == []
 
     async def test_what_is_not_public_cannot_be_supported(self, evening: Evening) -> None:
         number, person = await evening.said(), await evening.person()
