@@ -159,6 +159,9 @@ REFUSALS = {
     "not_your_room": N_(
         "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
     ), "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    "room_too_small": N_("{people} people have a seat in this small group already. It cannot have fewer seats than that."),
+    "round_begun": N_("This round has begun, so that nothing of it is removed any more. You can close it, or single small groups."),
+    "assignment_changed": N_("People have come, gone or been moved meanwhile. Please look at the preview again; nothing is done yet."),
     "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
     "card_too_short": N_("This card is empty. Please write at least {min} characters."),
     "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),

@@ -9,6 +9,9 @@ from moderation.shape import Names, iso, words
 from rooms.breakout import Room, Round, Seat, browsers, end_of, self_of, tag
 from rooms.results import Summary
 
+MOST_UNSEATED = 60
+"""So many people without a room are listed; before an assignment it is everybody, and each who joins sends the list again."""
+
 
 class RoomLineData(TypedDict):
     """A room in the list of a round. `free`: seats that nobody has."""
@@ -43,6 +46,37 @@ class RoundsData(TypedDict):
 
     current: RoundData | None
     people: int
+
+
+class RoundLineData(TypedDict):
+    """A round in the moderators' list."""
+
+    number: int
+    title: str
+    state: str
+    rooms: int
+    people: int
+
+
+class UnseatedData(TypedDict):
+    """Somebody without a room in the current round, by their tag; `number`: among those who take part."""
+
+    id: str
+    name: str
+    number: int
+
+
+class PlanData(TypedDict):
+    """`plan`. `current`: the number of the round that `rounds` shows, or 0; `waiting`: who found all rooms full, in order;
+    `others`: who takes part and has no room there, the first of them, and how many `more` there are; `free`: seats left."""
+
+    rounds: list[RoundLineData]
+    current: int
+    state: str
+    waiting: list[UnseatedData]
+    others: list[UnseatedData]
+    more: int
+    free: int
 
 
 class SeatData(TypedDict):
@@ -140,9 +174,37 @@ def rounds(event: Event, lang: str) -> RoundsData:
     return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people)}
 
 
-def all_rounds(event: Event, lang: str) -> list[RoundData]:
-    """Every round, for the moderators' page."""
-    return [_round(event, round, lang) for round in event.rounds.items.values()]
+def plan(event: Event, names: Names) -> PlanData:
+    """Every round, and who has no room in the current one."""
+    round = current(event)
+    numbers = {person: turn for turn, person in enumerate(event.rounds.people, 1)}
+    rooms = event.rounds.of(round) if round and round.state != "closed" else []
+    seated = {person for room in rooms for person in room.seats}
+    waiting = round.waiting if round else []
+    others = [person for person in numbers if person not in seated and person not in waiting] if rooms else []
+
+    def line(person: str) -> UnseatedData:
+        return {"id": tag(event, person), "name": _name(event, names, person), "number": numbers.get(person, 0)}
+
+    return {
+        "rounds": [_round_line(event, one) for one in event.rounds.items.values()],
+        "current": round.number if round else 0,
+        "state": round.state if round else "",
+        "waiting": [line(person) for person in waiting],
+        "others": [line(person) for person in others[:MOST_UNSEATED]],
+        "more": len(others[MOST_UNSEATED:]),
+        "free": sum(max(room.free, 0) for room in rooms if not room.closed),
+    }
+
+
+def _round_line(event: Event, round: Round) -> RoundLineData:
+    return {
+        "number": round.number,
+        "title": round.title,
+        "state": round.state,
+        "rooms": len(round.rooms),
+        "people": sum(len(room.seats) for room in event.rounds.of(round)),
+    }
 
 
 def seat(event: Event, person: str) -> SeatData | None:
@@ -160,9 +222,11 @@ def seat(event: Event, person: str) -> SeatData | None:
     }
 
 
-def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
-    """A room from inside."""
-    one = event.rounds.rooms[id]
+def room(event: Event, names: Names, id: str, lang: str) -> RoomData | None:
+    """A room from inside, unless it was removed."""
+    one = event.rounds.rooms.get(id)
+    if one is None:
+        return None
     round = event.rounds.items[one.round]
     end = end_of(event, one)
     return {
@@ -201,8 +265,10 @@ def card(event: Event, names: Names, number: int) -> CardData | None:
     }
 
 
-def summary(event: Event, id: str) -> SummaryData:
-    """What has been written, or nothing yet."""
+def summary(event: Event, id: str) -> SummaryData | None:
+    """What has been written, or nothing yet; None if the room was removed."""
+    if id not in event.rounds.rooms:
+        return None
     one = event.results.summaries.get(id) or Summary(id)
     return {
         "room": id,

@@ -18,6 +18,7 @@ from rooms import (
     joining,
     messages,
     participation,
+    preparing,
     programme,
     registration,
     results,
@@ -39,6 +40,7 @@ COMMANDS: Commands = {
     **retention.COMMANDS,
     **rounds.COMMANDS,
     **participation.COMMANDS,
+    **preparing.COMMANDS,
     **results.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
@@ -56,6 +58,7 @@ _APPLY: Changes = {
     **retention.CHANGES,
     **rounds.CHANGES,
     **participation.CHANGES,
+    **preparing.CHANGES,
     **results.CHANGES,
     **roles.CHANGES,
 }
@@ -104,6 +107,11 @@ AnyChange = (
     | participation.Left
     | participation.Waits
     | participation.WentAway
+    | preparing.Edited
+    | preparing.Removed
+    | preparing.RoomsAdded
+    | preparing.RoomEdited
+    | preparing.RoomRemoved
     | results.Submitted
     | results.Edited
     | results.Withdrawn

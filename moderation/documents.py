@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
-from moderation.breakouts import CardData, ResultData, RoomData, RoundsData, SeatData, SummaryData
+from moderation.breakouts import CardData, PlanData, ResultData, RoomData, RoundsData, SeatData, SummaryData
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
@@ -159,6 +159,7 @@ Data = (
     | CountsData
     | MailData
     | RoundsData
+    | PlanData
     | SeatData
     | RoomData
     | CardData
@@ -182,6 +183,7 @@ SHAPES: dict[str, Any] = {
     "registrations": CountsData,
     "mail": MailData,
     "rounds": RoundsData,
+    "plan": PlanData,
     "seat": SeatData,
     "room": RoomData,
     "card": CardData,
@@ -224,6 +226,7 @@ _CHANNELS = {
     "registrations": ["registrations", "door"],
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
+    "plan": ["rooms"],
     "result": ["board", "rooms"],
 }
 
@@ -232,7 +235,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
     """The keys of all documents that the channel has now, in the order of a page."""
     which = kind(channel)
     yield from _FIXED[which]
-    if event.rounds.items:
+    if event.rounds.items or event.rounds.made:
         yield from _ROUNDS.get(which, ())
     if which == "me" and breakouts.seat(event, person) is not None:
         yield "seat"
@@ -257,7 +260,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
 
 
-_ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
+_ROUNDS = {"public": ("rounds",), "rooms": ("rounds", "plan")}
 """What channels have besides as soon as there are small groups."""
 _FIXED = {
     "public": ("event", "agenda", "places", "on_air"),
@@ -297,6 +300,8 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return breakouts.result(event, rest)
     if name == "rounds":
         return breakouts.rounds(event, lang)
+    if name == "plan":
+        return breakouts.plan(event, names)
     if name == "seat":
         return breakouts.seat(event, person)
     if name == "registrations":
@@ -329,6 +334,8 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.results.cards[int(rest)].withdrawn
     if name == "result":
         return breakouts.result(event, rest) is not None
+    if name in ("room", "summary"):
+        return rest in event.rounds.rooms
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from rooms.assignment import Conditions
 from rooms.command import Actor, Refused
 from rooms.entrance import keyed
 
 if TYPE_CHECKING:
     from rooms.event import Event
+    from rooms.registration import Registration
 
 LEAST, MOST = 2, 75
 """People in a room, held seats included (BRIEF.md)."""
@@ -72,7 +74,7 @@ class Room(msgspec.Struct):
 
 class Round(msgspec.Struct):
     """One round. `grace` and `hold` are in seconds; `ends_at`, `recalled_at` in ms; `waiting`: who found all rooms full, in
-    order."""
+    order; `drawn`: the conditions of the lot that `seed` repeats; `made`: how many rooms it ever had."""
 
     number: int
     title: str
@@ -87,6 +89,8 @@ class Round(msgspec.Struct):
     recalled_at: int | None = None
     seed: int = 0
     waiting: list[str] = []
+    drawn: Conditions | None = None
+    made: int = 0
 
 
 class Participant(msgspec.Struct):
@@ -99,12 +103,14 @@ class Participant(msgspec.Struct):
 
 
 class Rounds(msgspec.Struct):
-    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, and whose seats are held since when (ms)."""
+    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, and whose seats are held since when (ms). `made`: how
+    many rounds there ever were."""
 
     items: dict[int, Round] = {}
     rooms: dict[str, Room] = {}
     people: dict[str, Participant] = {}
     away: dict[str, int] = {}
+    made: int = 0
 
     def get(self, number: int) -> Round:
         """Refuses `unknown_round`."""
@@ -144,11 +150,39 @@ def tag(event: Event, participant: str) -> str:
     return keyed(event.secret, f"participant/{participant}", 8)
 
 
+def nameable(event: Event) -> list[str]:
+    """Everybody who can be put into a room or made its moderator: who takes part, has a seat, waits, leads, is registered or on the
+    staff; in an order in which those who take part keep their place."""
+    rounds = event.rounds
+    seats = (person for room in rounds.rooms.values() for person in (*room.seats, *room.moderators, room.note_taker))
+    waiting = (person for round in rounds.items.values() for person in round.waiting)
+    registered = (one for item in event.registrations.items.values() for one in participants(event, item))
+    staff = (self_of(event, person) for person in event.staff())
+    return [one for one in dict.fromkeys((*rounds.people, *seats, *waiting, *registered, *staff)) if one]
+
+
+def participants(event: Event, item: Registration) -> list[str]:
+    """Who takes part by a registration: those who have opened it, or nobody yet, who is known if it is for one person."""
+    if item.status == "cancelled" or item.erased:
+        return []
+    opened = list(dict.fromkeys(self_of(event, person) for person in item.people))
+    return opened or ([f"registration/{item.number}"] if item.party == 1 else [])
+
+
 def tagged(event: Event) -> dict[str, str]:
-    """Tag → participant, of everybody; made once for a command, however many it names. Who is not in it is named by a
-    registration or a person's id."""
-    known = everybody(event) | {person for round in event.rounds.items.values() for person in round.waiting}
-    return {tag(event, one): one for one in known}
+    """Tag → participant, of everybody who can be named; made once for a command, however many it names."""
+    return {tag(event, one): one for one in nameable(event)}
+
+
+def named(event: Event, known: dict[str, str], one: str, field: str) -> str:
+    """The participant whom a tag means, or `registration/<n>`, or a person's id. Refuses `unknown_person`."""
+    kind, _, number = one.partition("/")
+    if one in known or kind != "registration":
+        return known.get(one, one)
+    item = event.registrations.items.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    if item is None or item.status == "cancelled" or item.erased:
+        raise Refused("unknown_person", field=field)
+    return one
 
 
 def seated(event: Event, actor: Actor, id: str) -> Room:

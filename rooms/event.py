@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from rooms.breakout import Rounds
@@ -33,3 +35,7 @@ class Event(msgspec.Struct):
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     rounds: Rounds = msgspec.field(default_factory=Rounds)
     results: Results = msgspec.field(default_factory=Results)
+
+    def staff(self) -> Iterable[str]:
+        """Who holds a role; what roles are is known in moderation/ only."""
+        return ()

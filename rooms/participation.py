@@ -5,8 +5,9 @@ Nobody is lost: who comes late is placed by the round's policy, who finds all ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -20,6 +21,8 @@ from rooms.breakout import (
     Round,
     Seat,
     hold,
+    named,
+    participants,
     running_round,
     seats_of,
     self_of,
@@ -28,6 +31,8 @@ from rooms.breakout import (
     unseat,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.entrance import keyed
+from rooms.unmet import Unmet, unmet
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -42,16 +47,30 @@ class Join(Command, frozen=True):
     apart: str = ""
 
 
+Who = Literal["taking_part", "registered", "checked_in", "named"]
+"""Who takes part or waits; who is registered; who has checked in; nobody but who is given a room by hand."""
+ByHand = Annotated[dict[str, str], msgspec.Meta(max_length=5_000)]
+"""Person → room."""
+
+
 class Assign(Command, frozen=True):
-    """Say who goes where. `people`: those to be assigned (empty: all who take part); `preview`: only tell; `by_hand`: person →
-    room, which goes before everything else, and alone if nothing else is asked for."""
+    """Say who goes where. `people`: those to be assigned, instead of `who`, of whom `place` and `unassigned` choose some;
+    `by_hand`: before everything else; `after`: the groups of that round go on to the next room each, their hosts stay; `moved`:
+    after the lot, and nobody else moves for it; `preview`: only tell; `seen`: the digest of what was told, which must not be
+    another one now."""
 
     round: Number
     conditions: Conditions = Conditions()
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
     people: tuple[str, ...] = ()
-    by_hand: Annotated[dict[str, str], msgspec.Meta(max_length=5_000)] = msgspec.field(default_factory=dict)
+    who: Who = "taking_part"
+    place: Literal["", "hall", "home"] = ""
+    unassigned: bool = False
+    by_hand: ByHand = msgspec.field(default_factory=dict)
+    after: Number | None = None
+    moved: ByHand = msgspec.field(default_factory=dict)
     preview: bool = False
+    seen: str = ""
 
 
 class Enter(Command, frozen=True):
@@ -67,10 +86,11 @@ class Leave(Command, frozen=True):
 
 
 class Move(Command, frozen=True):
-    """Put somebody into another room of the round."""
+    """Put somebody, or several people at once, into another room of the round."""
 
-    person: str
     to: str
+    person: str = ""
+    people: tuple[str, ...] = ()
 
 
 class Away(Command, frozen=True):
@@ -100,12 +120,14 @@ class Joined(Change, frozen=True, tag="round_joined"):
 
 
 class Assigned(Change, frozen=True, tag="round_assigned"):
-    """These people have these rooms (person → room) and these wait; who had another room in the round has left it."""
+    """These people have these rooms (person → room) and these wait; who had another room in the round has left it. `drawn`: by lot,
+    under these conditions."""
 
     round: int
     seed: int
     seats: dict[str, str]
     waiting: tuple[str, ...]
+    drawn: Conditions | None = None
 
 
 class Entered(Change, frozen=True, tag="room_entered"):
@@ -168,33 +190,30 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
 
 def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outcome:
     """The result says who goes where and which condition could not be met. Refuses `unknown_round`, `round_closed`, `unknown_room`,
-    `room_full`."""
+    `unknown_person`, `room_full`, and `assignment_changed` if it is another one than was seen."""
     round = event.rounds.get(command.round)
     if round.state == "closed":
         raise Refused("round_closed", field="round")
     known = tagged(event)
-    by_hand = {known.get(one, one): room for one, room in command.by_hand.items()}
-    for room in by_hand.values():
-        if room not in round.rooms:
-            raise Refused("unknown_room", field="by_hand")
-    people = list(dict.fromkeys((known.get(one, one) for one in command.people) if command.people else event.rounds.people))
-    leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
-    wishes = [
-        _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
-        for person in dict.fromkeys((*people, *leaders, *by_hand))
-    ]
-    made = assign(wishes, _slots(event, round, but={wish.person for wish in wishes}), command.conditions, command.seed)
+    by_hand = _rooms_by_hand(event, round, command.by_hand, known, "by_hand")
+    moved = _rooms_by_hand(event, round, command.moved, known, "moved")
+    onward, left_behind = _onward(event, round, event.rounds.get(command.after)) if command.after else ({}, [])
+    wishes = _wishes(event, round, command, by_hand, onward, known)
+    slots = _slots(event, round, but={wish.person for wish in wishes})
+    made = assign(wishes, slots, command.conditions, command.seed)
     _check_by_hand(by_hand, made)
-    result = {
-        "seats": {tag(event, person): room for person, room in made.seats.items()},
-        "waiting": [tag(event, person) for person in made.waiting],
-        "unmet": [msgspec.structs.asdict(one) | {"person": tag(event, one.person) if one.person else ""} for one in made.unmet],
-        "sizes": {room: sum(one == room for one in made.seats.values()) for room in round.rooms},
-        "seed": command.seed,
-    }
+    made = _adjust(made, moved, wishes, slots, command.conditions)
+    made = msgspec.structs.replace(
+        made, unmet=(*made.unmet, *(Unmet("fixed", one, made.seats[one], "full") for one in left_behind if one in made.seats))
+    )
+    result = _told(event, round, made) | {"seed": command.seed}
     if command.preview:
         return Outcome([], result)
-    return Outcome([Assigned(round.number, command.seed, made.seats, made.waiting)], result)
+    if command.seen and command.seen != result["digest"]:
+        raise Refused("assignment_changed", field="seen")
+    if over := [one.room for one in made.unmet if one.condition == "capacity" and one.room]:
+        raise Refused("room_full", field="moved", room=_emptiest(event, round), full=over[0])
+    return Outcome([Assigned(round.number, command.seed, made.seats, made.waiting, command.conditions)], result)
 
 
 def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
@@ -225,7 +244,7 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
         outcome.changes.append(Left(mine.id, person))
     outcome.changes.append(Entered(room.id, person))
     if mine is not None:
-        _fill(event, outcome, round, mine)
+        fill(outcome, round, _freed(mine))
     return outcome
 
 
@@ -237,28 +256,29 @@ def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
     if person in room.seats or person in room.guests:
         outcome.changes.append(Left(room.id, person))
         if person in room.seats:
-            _fill(event, outcome, event.rounds.items[room.round], room)
+            fill(outcome, event.rounds.items[room.round], _freed(room))
     return outcome
 
 
 def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
-    """Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`."""
+    """All of them or nobody. Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`."""
     room = event.rounds.room(command.to)
     round = event.rounds.items[room.round]
     if round.state == "closed" or room.closed:
         raise Refused("round_closed", field="to")
-    person = tagged(event).get(command.person, command.person)
-    mine = event.rounds.room_of(round, person)
-    if mine is None and person not in round.waiting and person not in event.rounds.people:
+    known, rooms = tagged(event), {person: one for one in event.rounds.of(round) for person in one.seats}
+    people = [named(event, known, one, "person") for one in (*((command.person,) if command.person else ()), *command.people)]
+    strange = [one for one in people if one not in rooms and one not in round.waiting and one not in event.rounds.people]
+    if strange or not people:
         raise Refused("unknown_person", field="person")
-    outcome = Outcome([], {"room": room.id})
-    if mine is room:
+    goes = [one for one in dict.fromkeys(people) if rooms.get(one) is not room]
+    outcome = Outcome([], {"room": room.id, "moved": len(goes)})
+    if not goes:
         return outcome
-    if room.free < 1:
+    if room.free < len(goes):
         raise Refused("room_full", field="to", room=_emptiest(event, round))
-    outcome.changes.append(Assigned(round.number, round.seed, {person: room.id}, ()))
-    if mine is not None:
-        _fill(event, outcome, round, mine)
+    outcome.changes.append(Assigned(round.number, round.seed, dict.fromkeys(goes, room.id), ()))
+    fill(outcome, round, Counter(rooms[one].id for one in goes if one in rooms and not rooms[one].closed), but=goes)
     return outcome
 
 
@@ -279,7 +299,7 @@ def release(event: Event, actor: Actor, command: Release, now: int) -> Outcome:
     if seat is None or seat.away_since != command.away_since or now < command.away_since + round.hold * SECOND:
         return Outcome()
     outcome = Outcome([Left(room.id, command.person)])
-    _fill(event, outcome, round, room)
+    fill(outcome, round, _freed(room))
     return outcome
 
 
@@ -330,6 +350,100 @@ def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot
     ]
 
 
+def _rooms_by_hand(event: Event, round: Round, given: dict[str, str], known: dict[str, str], field: str) -> dict[str, str]:
+    """Participant → room of the round."""
+    for room in given.values():
+        if room not in round.rooms or event.rounds.rooms[room].closed:
+            raise Refused("unknown_room", field=field)
+    return {named(event, known, one, field): room for one, room in given.items()}
+
+
+def _wishes(
+    event: Event, round: Round, command: Assign, by_hand: dict[str, str], onward: dict[str, str], known: dict[str, str]
+) -> list[Wish]:
+    """What is known of those who are to be assigned. Who leads a room, and who is given one by hand, is among them."""
+    rooms = event.rounds.of(round)
+    people = dict.fromkeys(_chosen(event, round, command, known))
+    seated = {person for room in rooms for person in room.seats} if command.unassigned else set()
+    leaders = [person for room in rooms for person in (*room.moderators, room.note_taker) if person and person not in seated]
+    met = _met(event, round) if command.conditions.anew else {}
+    wishes = []
+    for person in dict.fromkeys((*people, *leaders, *by_hand)):
+        fixed = by_hand.get(person) or onward.get(person, "")
+        wish = _wish(event, person, round, event.rounds.people.get(person, Participant()), fixed)
+        chosen = person in people and person not in seated and command.place in ("", wish.place)
+        if chosen or person in leaders or person in by_hand:
+            wishes.append(msgspec.structs.replace(wish, met=frozenset(met.get(person, ()))))
+    return wishes
+
+
+def _chosen(event: Event, round: Round, command: Assign, known: dict[str, str]) -> list[str]:
+    if command.people:
+        return [named(event, known, one, "people") for one in command.people]
+    if command.who == "named":
+        return []
+    if command.who == "taking_part":
+        return [*event.rounds.people, *round.waiting]
+    items = event.registrations.items.values()
+    here = [item for item in items if (item.here is not None if command.who == "checked_in" else item.status == "seated")]
+    return [person for item in here for person in participants(event, item)]
+
+
+def _onward(event: Event, round: Round, before: Round) -> tuple[dict[str, str], list[str]]:
+    """Each group goes on to the next room; who led a room stays there, and so does who leads one now. Returns their rooms, and
+    those for whom there is no seat beside their group."""
+    rooms = event.rounds.of(round)
+    hosts = {person for room in rooms for person in (*room.moderators, room.note_taker) if person}
+    free = {room.id: 0 if room.closed else room.capacity - sum(room.leads(person) for person in hosts) for room in rooms}
+    goes, left_behind = {}, []
+    for turn, old in enumerate(event.rounds.of(before)):
+        for person in [one for one in old.seats if one not in hosts]:
+            room = rooms[(turn + (not old.leads(person))) % len(rooms)]
+            if free[room.id] > 0:
+                goes[person] = room.id
+                free[room.id] -= 1
+            else:
+                left_behind.append(person)
+    return goes, left_behind
+
+
+def _met(event: Event, round: Round) -> dict[str, set[str]]:
+    """With whom everybody has been in a room, in the rounds that have begun before this one."""
+    met: dict[str, set[str]] = {}
+    for one in event.rounds.items.values():
+        for room in event.rounds.of(one) if one.opened_at is not None and one is not round else ():
+            for person in room.seats:
+                met.setdefault(person, set()).update(room.seats.keys() - {person})
+    return met
+
+
+def _adjust(
+    made: Assignment, moved: dict[str, str], wishes: Sequence[Wish], slots: Sequence[Slot], conditions: Conditions
+) -> Assignment:
+    """The lot with the moves that were made by hand afterwards; a room that has too many people by them is named."""
+    known = {wish.person for wish in wishes}
+    seats = made.seats | {person: room for person, room in moved.items() if person in known}
+    sizes = Counter(seats.values())
+    over = [Unmet("capacity", room=slot.id, why="full") for slot in slots if sizes[slot.id] + slot.taken > slot.capacity]
+    waiting = tuple(person for person in made.waiting if person not in seats)
+    return Assignment(seats, waiting, (*over, *sorted(unmet(wishes, slots, conditions, seats))))
+
+
+def _told(event: Event, round: Round, made: Assignment) -> dict[str, Any]:
+    """An assignment as it is told to who has asked for it: people by their tags."""
+    seats = {tag(event, person): room for person, room in made.seats.items()}
+    waiting = [tag(event, person) for person in made.waiting]
+    sizes = Counter(seats.values())
+    said = "\n".join((*sorted(f"{person} {room}" for person, room in seats.items()), *waiting))
+    return {
+        "seats": seats,
+        "waiting": waiting,
+        "unmet": [msgspec.structs.asdict(one) | {"person": tag(event, one.person) if one.person else ""} for one in made.unmet],
+        "sizes": {room: sizes[room] for room in round.rooms},
+        "digest": keyed(event.secret, f"assignment/{round.number}\n{said}", 16),
+    }
+
+
 def _check_by_hand(by_hand: dict[str, str], made: Assignment) -> None:
     for person, room in by_hand.items():
         if made.seats.get(person) != room:
@@ -342,10 +456,16 @@ def _emptiest(event: Event, round: Round) -> str:
     return max(rooms, key=lambda room: room.free).id if rooms else ""
 
 
-def _fill(event: Event, outcome: Outcome, round: Round, room: Room) -> None:
-    """The seat that becomes free goes to the first who waits."""
-    if round.waiting and round.state == "open" and not room.closed:
-        outcome.changes.append(Assigned(round.number, round.seed, {round.waiting[0]: room.id}, ()))
+def _freed(room: Room) -> dict[str, int]:
+    return {} if room.closed else {room.id: 1}
+
+
+def fill(outcome: Outcome, round: Round, free: Mapping[str, int], but: Sequence[str] = ()) -> None:
+    """The seats that become free, by room, go to the first who wait."""
+    seats = [room for room, seats in free.items() for _ in range(seats)] if round.state == "open" else []
+    waiting = [person for person in round.waiting if person not in but]
+    if given := dict(zip(waiting, seats, strict=False)):
+        outcome.changes.append(Assigned(round.number, round.seed, given, ()))
 
 
 # Applying.
@@ -354,13 +474,13 @@ def _fill(event: Event, outcome: Outcome, round: Round, room: Room) -> None:
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
     """Who takes part, and with which wishes."""
     event.rounds.people[change.person] = Participant(change.topics, change.languages, change.together, change.apart)
-    return ("rounds", *seats_of(event, (change.person,)))
+    return ("rounds", "plan", *seats_of(event, (change.person,)))
 
 
 def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ...]:
     """Seats that are held until their people come; who sits there already stays."""
     round = event.rounds.items[change.round]
-    round.seed = change.seed
+    round.seed, round.drawn = change.seed, change.drawn or round.drawn
     touched: dict[str, None] = {}
     for person, id in change.seats.items():
         old, room = event.rounds.room_of(round, person), event.rounds.rooms[id]
@@ -376,9 +496,13 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
             round.waiting.remove(person)
         touched[f"room/{id}"] = None
     for person in change.waiting:
+        old = event.rounds.room_of(round, person)
+        if old is not None:
+            unseat(event, old, person)
+            touched[f"room/{old.id}"] = None
         if person not in round.waiting:
             round.waiting.append(person)
-    return ("rounds", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
+    return ("rounds", "plan", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
 
 
 def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]:
@@ -394,7 +518,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     if change.person in round.waiting:
         round.waiting.remove(change.person)
     event.rounds.people.setdefault(change.person, Participant())
-    return ("rounds", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", "plan", f"room/{room.id}", *seats_of(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -403,7 +527,7 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     if change.person in room.guests:
         room.guests.remove(change.person)
     unseat(event, room, change.person)
-    return ("rounds", "rights", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", "plan", "rights", f"room/{room.id}", *seats_of(event, (change.person,)))
 
 
 def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
@@ -411,7 +535,7 @@ def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
     waiting = event.rounds.items[change.round].waiting
     if change.person not in waiting:
         waiting.append(change.person)
-    return ("rounds", *seats_of(event, (change.person,)))
+    return ("rounds", "plan", *seats_of(event, (change.person,)))
 
 
 def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, ...]:

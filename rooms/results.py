@@ -305,7 +305,8 @@ def signed(event: Event, person: str) -> list[str]:
     """The documents in small groups that show this person's name."""
     me = self_of(event, person)
     cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    return [*rooms_with(event, person), *cards]
+    listed = me in event.rounds.people or any(me in round.waiting for round in event.rounds.items.values())
+    return [*rooms_with(event, person), *cards, *(("plan",) if listed else ())]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:

@@ -24,6 +24,7 @@ from rooms.breakout import (
     end_of,
     everybody,
     hold,
+    named,
     running_round,
     seated,
     seats_of,
@@ -148,24 +149,36 @@ class Asked(Change, frozen=True, tag="room_asked_for_time"):
 
 
 def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
-    """Refuses `rooms_missing`, `too_many_rooms`, `name_*`, `question_*`, `unknown_topic`."""
+    """Refuses `rooms_missing`, `too_many_rooms`, `title_*`, `name_*`, `question_*`, `unknown_topic`, `unknown_person`."""
     if not command.rooms:
         raise Refused("rooms_missing", field="rooms")
     if len(command.rooms) > MOST_ROOMS:
         raise Refused("too_many_rooms", field="rooms", most=MOST_ROOMS)
     title = text.within(command.title, "title", 1, MAX_TITLE, lines=False)
-    plans, known = [], tagged(event)
-    for plan in command.rooms:
-        if plan.topic and event.programme.topic(plan.topic) is None:
-            raise Refused("unknown_topic", field="rooms")
-        name = text.within(plan.name, "name", 1, MAX_TITLE, lines=False)
-        question = text.within(plan.question, "question", 0, MAX_QUESTION)
-        moderators = tuple(known.get(one, one) for one in plan.moderators)
-        note_taker = known.get(plan.note_taker, plan.note_taker)
-        plans.append(msgspec.structs.replace(plan, name=name, question=question, moderators=moderators, note_taker=note_taker))
-    number = len(event.rounds.items) + 1
-    change = Created(number, title, command.policy, command.come_and_go, command.grace, command.hold, tuple(plans))
-    return Outcome([change], {"round": number, "rooms": [_id(number, turn) for turn in range(1, len(plans) + 1)]})
+    known = tagged(event)
+    plans = tuple(checked(event, plan, known) for plan in command.rooms)
+    number = following(event)
+    change = Created(number, title, command.policy, command.come_and_go, command.grace, command.hold, plans)
+    return Outcome([change], {"round": number, "rooms": [id_of(number, turn) for turn in range(1, len(plans) + 1)]})
+
+
+def checked(event: Event, plan: Plan, known: dict[str, str]) -> Plan:
+    """The plan with clean texts and with people as they are known. Refuses `name_*`, `question_*`, `unknown_topic`,
+    `unknown_person`."""
+    if plan.topic and event.programme.topic(plan.topic) is None:
+        raise Refused("unknown_topic", field="rooms")
+    return msgspec.structs.replace(
+        plan,
+        name=text.within(plan.name, "name", 1, MAX_TITLE, lines=False),
+        question=text.within(plan.question, "question", 0, MAX_QUESTION),
+        moderators=tuple(dict.fromkeys(named(event, known, one, "moderators") for one in plan.moderators)),
+        note_taker=named(event, known, plan.note_taker, "note_taker"),
+    )
+
+
+def following(event: Event) -> int:
+    """The next round's number; one that was removed does not come again."""
+    return max(event.rounds.made, len(event.rounds.items)) + 1
 
 
 def open_round(event: Event, actor: Actor, command: Open, now: int) -> Outcome:
@@ -243,7 +256,8 @@ def timers(event: Event) -> Iterator[Timer]:
             yield Timer(end + grace, f"timer/room/{room.id}/{end}", "round.close", Close(round=round.number, room=room.id, at=end))
 
 
-def _id(round: int, turn: int) -> str:
+def id_of(round: int, turn: int) -> str:
+    """`2-7`: the seventh room of the second round."""
     return f"{round}-{turn}"
 
 
@@ -252,16 +266,15 @@ def _id(round: int, turn: int) -> str:
 
 def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]:
     """The round and its rooms."""
-    ids = [_id(change.number, turn) for turn in range(1, len(change.rooms) + 1)]
+    ids = [id_of(change.number, turn) for turn in range(1, len(change.rooms) + 1)]
     event.rounds.items[change.number] = Round(
-        change.number, change.title, change.policy, change.come_and_go, change.grace, change.hold, ids
+        change.number, change.title, change.policy, change.come_and_go, change.grace, change.hold, ids, made=len(ids)
     )
+    event.rounds.made = change.number
     for id, plan in zip(ids, change.rooms, strict=True):
-        event.rounds.rooms[id] = Room(
-            id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
-        )
+        event.rounds.rooms[id] = Room(id=id, round=change.number, **msgspec.structs.asdict(plan))
     shown = [f"{kind}/{id}" for id in ids for kind in ("room", "summary")]
-    return ("rounds", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *shown, *seats_of(event, everybody(event)))
 
 
 def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
@@ -272,7 +285,7 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
         for person, seat in room.seats.items():
             seat.away_since = now
             hold(event, room, person, now)
-    return ("rounds", *(f"room/{id}" for id in round.rooms), *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *(f"room/{id}" for id in round.rooms), *seats_of(event, everybody(event)))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
@@ -287,7 +300,7 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         round.state = "closed"
         round.waiting.clear()
     shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "summary")]
-    return ("rounds", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *shown, *seats_of(event, everybody(event)))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:

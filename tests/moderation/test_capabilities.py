@@ -20,6 +20,7 @@ from rooms import (
     joining,
     messages,
     participation,
+    preparing,
     programme,
     registration,
     results,
@@ -32,7 +33,7 @@ from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, registration, messages, inbox, retention, rounds, participation,
-    results,
+    preparing, results,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

@@ -49,7 +49,7 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2", "result/1-1"}),
+        ("rooms", {"rounds", "plan", "room/1-1", "room/1-2", "result/1-1"}),
         ("room/1-1", {"room/1-1", "summary/1-1", "card/1"}),
         ("board", {"result/1-1"}),
         ("hall", {"entrance"}),
