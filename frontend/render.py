@@ -21,7 +21,7 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from frontend import alphabet
-from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, text, wording
+from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, spoken, text, wording
 
 __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", "wording"]
 
@@ -33,7 +33,7 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("rounds", "room", "result"),
+    "rooms": ("rounds", "plan", "room", "result"),
     "room": ("room", "card", "summary"),
     "board": ("result",),
     "registrations": ("registrations", "registration", "mail"),
@@ -177,6 +177,7 @@ def _environment(lang: str) -> Environment:
         "state": lambda state: text(lang, STATES[state]),
         "moment": lambda iso: local(iso),
         "second": lambda iso: local(iso, seconds=True),
+        "spoken": lambda code: spoken(code, lang),
         "word": lambda value, kind: text(lang, WORDS[kind][value]) if value in WORDS[kind] else value,
     }
     return environment

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from frontend import render
 from frontend.asked import Asked, Page, status, told
+from moderation.breakouts import current
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
 from rooms.breakout import may_watch, self_of, tag
@@ -65,17 +66,23 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
         raise Refused("forbidden")
 
     def look() -> Response:
-        topics = asked.evening.event.programme.topics
+        event = asked.evening.event
+        topics, found = event.programme.topics, current(event)
+        rooms = found.rooms if found else []
+        all = asked.documents("rooms")
+        listed = [one for one in all if not one[0].startswith("room/") or one[0].removeprefix("room/") in rooms]
         return asked.page(
             "rooms.html",
             200 if refused is None else status(refused),
-            documents=render.arrange(asked.documents("rooms"), asked.lang, asked.evening.slug),
+            documents=render.arrange(listed, asked.lang, asked.evening.slug),
+            movable=[event.rounds.rooms[id] for id in rooms if not event.rounds.rooms[id].closed],
             topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in topics],
             form=form or {},
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
             command_id=str(uuid.uuid4()),
-            channels=asked.channels("rooms"),
+            # The rooms of other rounds are left out; a script needs them, in case another round becomes the current one.
+            channels={"rooms": {}} if len(listed) < len(all) else asked.channels("rooms"),
         )
 
     return await asked.evening.read(look)

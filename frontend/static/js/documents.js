@@ -118,11 +118,19 @@ function morph(old, element) {
     ignoreActiveValue: document.activeElement?.matches("input, textarea, select") ?? false,
     callbacks: {
       beforeAttributeUpdated: (name, node, how) =>
-        !OURS.has(name) && !(name === "open" && how === "remove") && !(name === "value" && typedIn(node)),
+        !OURS.has(name) &&
+        !(name === "open" && how === "remove") &&
+        !(name === "value" && typedIn(node)) &&
+        !(name === "checked" && ticked(node)),
       // A count that the document does not know comes in frames of its own.
       beforeNodeMorphed: (node, to) => !(node.hasAttribute?.("data-count") && to.textContent === ""),
     },
   });
+}
+
+/** @param {Element} node */
+function ticked(node) {
+  return node instanceof HTMLInputElement && node.checked !== node.defaultChecked;
 }
 
 /** @param {Element} node */

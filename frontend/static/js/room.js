@@ -1,4 +1,5 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
+import * as people from "./people.js";
 import { start } from "./sync.js";
 import { say, tell, text } from "./tell.js";
 
@@ -12,9 +13,12 @@ const told = /** @type {Map<string, number>} */ (new Map());
 setInterval(tick, 1_000);
 document.addEventListener("plenum:applied", tick);
 document.addEventListener("plenum:applied", mark);
+document.addEventListener("plenum:applied", ofRound);
 document.addEventListener("plenum:done", done);
 tick();
 mark();
+if (document.getElementById("move")) people.begin();
+ofRound();
 void start();
 
 /** @param {Event} event */
@@ -24,6 +28,7 @@ function done(event) {
     form?.reset();
     return form?.querySelector("textarea")?.focus();
   }
+  if (command.name === "room.move") people.clear();
   const details = form?.closest("details");
   if (details) details.open = false;
   if (command.name !== "card.support") tell(text("done"));
@@ -41,6 +46,20 @@ function mark() {
     const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");
     if (withdraw) withdraw.hidden = card.dataset.author !== me;
   }
+}
+
+/** Only the rooms of one round are shown: of the page's own, or of the current one. */
+function ofRound() {
+  const groups = document.getElementById("groups");
+  if (!groups) return;
+  const current = /** @type {HTMLElement | null} */ (document.querySelector("[data-current]"))?.dataset.current;
+  const wanted = groups.dataset.round ?? current;
+  for (const room of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#groups > li")))
+    room.hidden = room.dataset.round !== wanted;
+  for (const result of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#board[data-round] > *")))
+    result.hidden = !result.dataset.key?.startsWith(`result/${wanted}-`);
+  people.offer();
+  people.refresh();
 }
 
 function tick() {
