@@ -11,6 +11,7 @@ from starlette.routing import Route
 from frontend import render
 from frontend.asked import Asked, Page, status, told
 from moderation.breakouts import current
+from moderation.breakouts import seat as seat_of
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
 from rooms.breakout import may_watch, self_of, tag
@@ -32,17 +33,20 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
 
     def look() -> Response:
         channel = f"room/{id}"
+        event = asked.evening.event
+        elsewhere = (seat := seat_of(event, asked.person)) is not None and seat["open"] and seat["room"] != id
+        listed = asked.documents(channel) + (asked.documents("me", ["seat"]) if elsewhere else [])
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
-            documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
+            documents=render.arrange(listed, asked.lang, asked.evening.slug),
             room=id,
             me=tag(asked.evening.event, self_of(asked.evening.event, asked.person)),
             open=not asked.evening.event.rounds.rooms[id].closed,
             command_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
-            channels=asked.channels(channel),
+            channels=asked.channels(channel, "me"),
         )
 
     return await asked.evening.read(look)

@@ -19,6 +19,7 @@ from frontend.asked import Asked, Page, arguments, fields_of, status, told
 from frontend.directory import Directory
 from frontend.words import N_, SPOKEN, not_met, text
 from moderation.capabilities import decide
+from moderation.event import Event
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
 from rooms.breakout import Room, Round, tag
@@ -65,24 +66,24 @@ async def round(asked: Asked, refused: Refused | None = None, form: dict[str, An
             refused, form = problem, fields
 
     def look() -> Response:
-        item = asked.evening.event.rounds.get(number)
-        directory = _directory(asked)
+        event, directory = asked.evening.event, _directory(asked)
+        item = event.rounds.get(number)
         documents = [one for one in asked.documents("rooms") if _of_round(one[0], number)]
-        seated = {person for room in asked.evening.event.rounds.of(item) for person in room.seats}
-        without = [tag(asked.evening.event, one) for one in asked.evening.event.rounds.people if one not in seated]
+        seated = {person for room in event.rounds.of(item) for person in room.seats}
+        without = [tag(event, one) for one in event.rounds.people if one not in seated]
         return asked.page(
             "round.html",
             200 if refused is None else status(refused),
             documents=render.arrange(documents, asked.lang, asked.evening.slug),
             item=item,
-            rooms=[_room(asked, directory, one) for one in asked.evening.event.rounds.of(item)],
+            rooms=[room_form(event, directory, one) for one in event.rounds.of(item)],
             directory=[one.label for one in directory.entries.values()],
             without=directory.sorted(without),
             topics=_topics(asked),
             spoken=SPOKEN,
             form=form or {},
-            options=_first_options(asked, item),
-            earlier=_earlier(asked, item),
+            options=first_options(event, item),
+            earlier=earlier(event, item),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
             notice=asked.request.query_params.get("notice"),
@@ -124,11 +125,11 @@ def _person(directory: Directory, typed: str, field: str) -> str:
         raise Refused(refused.code, field=field, **refused.params) from None
 
 
-def _room(asked: Asked, directory: Directory, room: Room) -> dict[str, Any]:
+def room_form(event: Event, directory: Directory, room: Room) -> dict[str, Any]:
     """A room for its form."""
 
     def label(person: str) -> str:
-        return directory.label(tag(asked.evening.event, person))
+        return directory.label(tag(event, person))
 
     return msgspec.structs.asdict(room) | {
         "moderators": [label(one) for one in room.moderators],
@@ -198,9 +199,9 @@ def _preview(
             "assign.html",
             422 if mistakes else 200 if problem is None else status(problem),
             item=item,
-            result=_shown(asked, item, result, fields) if result else None,
+            result=shown(event, _directory(asked), item, result, fields, asked.lang) if result else None,
             options=fields,
-            earlier=_earlier(asked, item),
+            earlier=earlier(event, item),
             mistakes=mistakes,
             table=table,
             refusal=None if problem is None else told(asked, problem),
@@ -210,21 +211,22 @@ def _preview(
     return look
 
 
-def _shown(asked: Asked, item: Round, result: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+def shown(
+    event: Event, directory: Directory, item: Round, result: dict[str, Any], fields: dict[str, Any], lang: str
+) -> dict[str, Any]:
     """A preview with names: rooms with their people, who waits, and what is not met, in words."""
-    directory = _directory(asked)
-    rooms = asked.evening.event.rounds.of(item)
+    rooms = event.rounds.of(item)
     names = {room.id: room.name for room in rooms}
     by_room: dict[str, list[str]] = {room.id: [] for room in rooms}
     for person, room in result["seats"].items():
         by_room[room].append(person)
     unmet: dict[str, list[str]] = {}
     for one in result["unmet"]:
-        sentence = not_met(one["condition"], one["why"], asked.lang, room=not one["person"])
+        sentence = not_met(one["condition"], one["why"], lang, room=not one["person"])
         where = names.get(one["room"], "")
         person = directory.label(one["person"]) if one["person"] else ""
         unmet.setdefault(sentence, []).append(f"{person} → {where}" if person and where else person or where)
-    moved = _unpacked(fields.get("moved", ""))
+    placed = {*result["seats"], *result["waiting"]}
     return {
         "rooms": [
             {
@@ -232,13 +234,13 @@ def _shown(asked: Asked, item: Round, result: dict[str, Any], fields: dict[str, 
                 "name": room.name,
                 "capacity": room.capacity,
                 "people": directory.sorted(by_room[room.id]),
-                "others": sum(tag(asked.evening.event, one) not in result["seats"] for one in room.seats),
+                "others": sum(tag(event, one) not in placed for one in room.seats),
                 "closed": room.closed,
-                "leads": {tag(asked.evening.event, one) for one in (*room.moderators, room.note_taker) if one},
+                "leads": {tag(event, one) for one in (*room.moderators, room.note_taker) if one},
             }
             for room in rooms
         ],
-        "moved": set(moved),
+        "moved": set(_unpacked(fields.get("moved", ""))),
         "waiting": directory.sorted(result["waiting"]),
         "unmet": sorted(unmet.items()),
         "seated": len(result["seats"]),
@@ -348,15 +350,14 @@ def _topics(asked: Asked) -> list[dict[str, str]]:
     return [{"id": one.id, "title": words(one.title, asked.lang)} for one in asked.evening.event.programme.topics]
 
 
-def _first_options(asked: Asked, item: Round) -> dict[str, Any]:
+def first_options(event: Event, item: Round) -> dict[str, Any]:
     """What the form of an assignment says at first: while a round runs, nobody who has a seat is moved."""
-    led = any(room.moderators for room in asked.evening.event.rounds.of(item))
+    led = any(room.moderators for room in event.rounds.of(item))
     running = item.state == "open"
     return {"who": "taking_part", "unassigned": "on" if running else "", "places": "any", "moderator": "on" if led else ""}
 
 
-def _earlier(asked: Asked, item: Round) -> list[dict[str, Any]]:
+def earlier(event: Event, item: Round) -> list[dict[str, Any]]:
     """The rounds whose groups can go on, the latest first."""
-    rounds = asked.evening.event.rounds
-    before = [one for one in rounds.items.values() if one is not item and any(room.seats for room in rounds.of(one))]
+    before = [one for one in event.rounds.items.values() if one is not item and any(room.seats for room in event.rounds.of(one))]
     return [{"number": one.number, "title": one.title} for one in reversed(before)]

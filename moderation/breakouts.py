@@ -27,8 +27,16 @@ class RoomLineData(TypedDict):
     closed: bool
 
 
+class TopicChoiceData(TypedDict):
+    """A topic that can be wished for."""
+
+    id: str
+    title: str
+
+
 class RoundData(TypedDict):
-    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary."""
+    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary; `topics` and
+    `languages`: those of its rooms, to be wished for."""
 
     number: int
     title: str
@@ -38,6 +46,8 @@ class RoundData(TypedDict):
     ends_at: str
     recalled: bool
     waiting: int
+    topics: list[TopicChoiceData]
+    languages: list[str]
     rooms: list[RoomLineData]
 
 
@@ -90,7 +100,7 @@ class SeatData(TypedDict):
 
 
 class PersonInRoomData(TypedDict):
-    """Somebody in a room. `away_since`: the seat is held."""
+    """Somebody in a room. `number`: among those who take part, the same in every room; `away_since`: the seat is held."""
 
     id: str
     name: str
@@ -229,6 +239,7 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData | None:
         return None
     round = event.rounds.items[one.round]
     end = end_of(event, one)
+    numbers = {person: turn for turn, person in enumerate(event.rounds.people, 1)}
     return {
         "room": one.id,
         "round": one.round,
@@ -238,7 +249,7 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData | None:
         "question": one.question,
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
-        "people": [_person(event, names, turn, person, held) for turn, (person, held) in enumerate(one.seats.items(), 1)],
+        "people": [_person(event, names, numbers.get(person, 0), person, held) for person, held in one.seats.items()],
         "guests": [_name(event, names, person) for person in one.guests],
         "ends_at": iso(end) if end is not None else "",
         "grace": 0 if round.recalled_at is not None else round.grace,
@@ -313,6 +324,7 @@ def current(event: Event) -> Round | None:
 
 
 def _round(event: Event, round: Round, lang: str) -> RoundData:
+    topics = {room.topic: _topic(event, room, lang) for room in event.rounds.of(round) if room.topic}
     return {
         "number": round.number,
         "title": round.title,
@@ -322,6 +334,8 @@ def _round(event: Event, round: Round, lang: str) -> RoundData:
         "ends_at": iso(round.ends_at) if round.ends_at is not None else "",
         "recalled": round.recalled_at is not None,
         "waiting": len(round.waiting),
+        "topics": [{"id": id, "title": title} for id, title in topics.items()],
+        "languages": sorted({language for room in event.rounds.of(round) for language in room.languages}),
         "rooms": [_line(event, one, lang) for one in event.rounds.of(round)],
     }
 

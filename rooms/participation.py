@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from rooms import text
 from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
 from rooms.breakout import (
     SECOND,
@@ -36,6 +37,10 @@ from rooms.unmet import Unmet, unmet
 
 if TYPE_CHECKING:
     from rooms.event import Event
+
+
+MAX_WORD = 40
+"""Graphemes of a word that people have agreed on, by which they stay together or apart."""
 
 
 class Join(Command, frozen=True):
@@ -168,14 +173,15 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     if any(event.programme.topic(topic) is None for topic in command.topics):
         raise Refused("unknown_topic", field="topics")
     person = self_of(event, actor.person)
-    outcome = Outcome([Joined(person, command.topics, command.languages, command.together[:40], command.apart[:40])])
+    together, apart = (text.clipped(word, MAX_WORD, lines=False).casefold() for word in (command.together, command.apart))
+    outcome = Outcome([Joined(person, command.topics, command.languages, together, apart)])
     outcome.result = {"room": "", "waiting": False}
     running = running_round(event)
     if running is None:
         return outcome
     room = event.rounds.room_of(running, person)
     if room is None and running.policy != "chosen":
-        wish = _wish(event, person, running, Participant(command.topics, command.languages, command.together, command.apart))
+        wish = _wish(event, person, running, Participant(command.topics, command.languages, together, apart))
         slots = _slots(event, running)
         found = late(wish, slots, Conditions(topics=True, languages=True), {slot.id: slot.taken for slot in slots})
         if found is None:

@@ -99,10 +99,11 @@ def test_what_has_begun_is_not_removed_and_what_is_over_is_not_changed() -> None
     play.send("mona", "room.edit", room="1-1", question="Neu gefragt?")
     play.send("mona", "round.edit", round=1, come_and_go=True)
     play.send("mona", "round.close", round=1)
-    for command, arguments in {
+    over: dict[str, dict[str, Any]] = {
         "room.edit": {"room": "1-1", "name": "x"}, "room.add": {"round": 1, "rooms": [{"name": "x"}]},
         "round.edit": {"round": 1, "title": "x"}, "round.assign": {"round": 1},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for command, arguments in over.items():
         assert play.refused("mona", command, **arguments).code == "round_closed"
 
 

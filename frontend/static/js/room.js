@@ -14,11 +14,14 @@ setInterval(tick, 1_000);
 document.addEventListener("plenum:applied", tick);
 document.addEventListener("plenum:applied", mark);
 document.addEventListener("plenum:applied", ofRound);
+document.addEventListener("plenum:applied", elsewhere);
 document.addEventListener("plenum:done", done);
 tick();
 mark();
 if (document.getElementById("move")) people.begin();
 ofRound();
+const seat = document.getElementById("seat");
+if (seat) seat.hidden = seat.childElementCount === 0;
 void start();
 
 /** @param {Event} event */
@@ -46,6 +49,16 @@ function mark() {
     const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");
     if (withdraw) withdraw.hidden = card.dataset.author !== me;
   }
+}
+
+/** Whoever is moved while this page is open is told where they belong now; as long as it is here there is nothing to say. */
+function elsewhere() {
+  const place = document.getElementById("seat");
+  const seat = /** @type {HTMLElement | null} */ (place?.querySelector("[data-room]") ?? null);
+  if (!place || !seat) return;
+  const moved = "open" in seat.dataset && seat.dataset.room !== place.dataset.here;
+  if (moved && place.hidden) tell(seat.querySelector("[role=status]")?.textContent?.trim() ?? "");
+  place.hidden = !moved;
 }
 
 /** Only the rooms of one round are shown: of the page's own, or of the current one. */
