@@ -100,7 +100,7 @@ function drop(event) {
   if (!room || !select) return;
   event.preventDefault();
   select.value = room.dataset.drop ?? "";
-  form()?.requestSubmit();
+  form()?.requestSubmit(form()?.querySelector("button"));
 }
 
 /**
