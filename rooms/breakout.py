@@ -273,6 +273,8 @@ def may_write_notes(event: Event, actor: Actor, id: str) -> bool:
     except Refused:
         return False
     return True
+
+
 def may_lead(event: Event, actor: Actor, room: Room) -> bool:
     """Whether this person may act for the room: who was named to, moderators of the plenary, and where nobody was named, everybody
     in it."""

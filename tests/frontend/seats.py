@@ -91,9 +91,9 @@ def played() -> Evening:
     evening.send("mona", "summary.confirm", room="1-1")
     evening.send("olga", "proposal.group", cards=[1], title="Im <b>Freien</b>")
     evening.send("anna", "card.submit", room="1-1", text="Nicht zusammengestellt")
-    evening.send("mona", "card.propose", card=3)
-    evening.send("anna", "proposal.support", card=3)
-    evening.send("olga", "proposal.air", card=3)
+    evening.send("mona", "card.propose", card=5)
+    evening.send("anna", "proposal.support", card=5)
+    evening.send("olga", "proposal.air", card=5)
     evening.send("cem", "summary.draft", room="1-2", discussed="Wege")
     evening.send("mona", "round.close", round=1, room="1-2")
     evening.send(SYSTEM, "event.configure", programme=PROGRAMME | FACTS | {"starts": "2020-10-08T18:00:00+02:00"})
@@ -146,10 +146,11 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
         inside = {"here": True, "leads": template == "room.html", "hand": "down", "chat_id": "c2"}
         inside |= {"waiting": 1, "to": [{"id": "1-1", "name": "Verkehr"}], "guest": False, "unseen": [1]}
-        inside |= {"table": 0, "signers": [], "movable": event.rounds.of(event.rounds.items[1])}
+        inside |= {"table": 0, "signers": [], "notes": "<b>Bänke</b>", "writes": True}
+        inside |= {"movable": event.rounds.of(event.rounds.items[1])}
         yield template, common | arranged | inside
         yield template, common | arranged | inside | {"table": 3, "signers": ["Jo <b>Fett</b>", "Kai"]}
-        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False}
+        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False, "notes": None, "writes": False}
         refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False, "guest": True}
         yield template, common | arranged | inside | refused
     yield "board.html", common | {"documents": {}, "staff": False}
