@@ -29,8 +29,8 @@ def free_port() -> int:
 class Postgres:
     """A PostgreSQL of one's own. It refuses to run as root: then it runs as `postgres`, whom its Debian package has made."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.options, self.port = folder, options, free_port()
         self.programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1] if Path("/usr/lib/postgresql").exists() else None
         self.url = f"postgresql://plenum@127.0.0.1:{self.port}/postgres"
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,7 +46,8 @@ class Postgres:
                     if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                         parent.chmod(parent.stat().st_mode | 0o011)
             self._run("initdb", "-D", str(data), "-U", "plenum", "--auth=trust", "--no-sync").wait()
-        self.process = self._run("postgres", "-D", str(data), "-p", str(self.port), "-k", str(self.folder), "-h", "127.0.0.1")
+        own = ["-D", str(data), "-p", str(self.port), "-k", str(self.folder), "-h", "127.0.0.1"]
+        self.process = self._run("postgres", *own, *self.options)
         listening(self.port)
         ready = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         deadline = time.monotonic() + WITHIN
