@@ -166,6 +166,34 @@ async def test_two_write_at_once_and_see_the_same(writes: Writes) -> None:
     assert await ben.words() == words
 
 
+async def test_who_begin_a_paragraph_without_hearing_of_each_other_see_each_word_once(writes: Writes, group: Evening) -> None:
+    """Once with one as the first to hear of it, once with the other: which text is the first one is decided by lot."""
+    async with Line(group.server.url) as first_line, Line(group.server.url) as second_line:
+        anna, ben, table = await writes("Anna", first_line.url), await writes("Ben", second_line.url), await writes()
+        pairs = (anna, first_line, ben, second_line), (ben, second_line, anna, first_line)
+        for turn, (late, late_line, early, early_line) in enumerate(pairs):
+            await table.types(f"Absatz {turn}\n")
+            for writer in (anna, ben):
+                await expect(writer.text.locator("p")).to_have_count(turn + 2)
+            late_line.hold()
+            early_line.hold()
+            await late.types(f"Spät {turn}. ")
+            await early.types(f"Früh {turn}. ")
+            await table.sees(f"Spät {turn}.", f"Früh {turn}.")
+            early_line.release()
+            await early.sees(f"Spät {turn}.")
+            await early.types(f"Mehr {turn}. ")
+            await table.sees(f"Mehr {turn}.")
+            late_line.release()
+            for writer in (anna, ben, table):
+                await writer.sees(f"Spät {turn}.", f"Früh {turn}.", f"Mehr {turn}.")
+                await writer.is_in("saved")
+        words = await table.words()
+        said = [f"{when} {turn}." for when in ("Spät", "Früh", "Mehr") for turn in range(2)]
+        assert [words.count(one) for one in said] == [1] * 6, words
+        assert await anna.words() == await ben.words() == words
+
+
 async def test_what_is_written_without_a_network_survives_a_reload_and_is_merged(writes: Writes, server: Server) -> None:
     async with Line(server.url) as line:
         anna, ben = await writes("Anna", url=line.url), await writes("Ben")
