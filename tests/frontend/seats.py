@@ -114,7 +114,10 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     for template, channel in (("rooms.html", "rooms"), ("room.html", "room/1-1")):
         all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
+        arranged |= {"notes": "<b>Bänke</b>\nSchatten", "writes": True}
         yield template, common | arranged
+        yield template, common | arranged | {"notes": None}
+        yield template, common | arranged | {"notes": "", "open": False, "writes": False}
         yield template, common | arranged | {"refusal": refusal}
     yield "board.html", {"documents": {}, "channels": {"board": {}}}
     items = [registrations.full(event, names, item) for item in event.registrations.items.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -213,6 +214,29 @@ async def test_what_is_too_much_is_refused_and_what_was_there_stays(evening: Eve
     async with editor(evening) as later:
         await later.sees("Vorher", "Ben schreibt weiter", "nach der Ablehnung")
         assert "xxx" not in later.text
+
+
+async def test_what_waits_is_taken_together_and_only_what_cannot_be_taken_is_refused(
+    serve_notes: Callable[..., NotesServer],
+) -> None:
+    server = serve_notes(notes_bytes=MOST)
+    async with Evening(server, await server.event()) as evening, contextlib.AsyncExitStack() as room:
+        anna, ben, cem, flood, late = [await room.enter_async_context(editor(evening)) for _ in range(5)]
+        await anna.says("Vorher")
+        for one in (ben, cem, flood, late):
+            await one.sees("Vorher")
+        late.writes("Fehlt")
+        late._waiting.clear()
+        os.kill(server.keeper, signal.SIGSTOP)
+        await anna.says("Anna")
+        for one, text in ((ben, "Ben"), (flood, "x" * MOST), (late, "Folgt auf Fehlendes"), (cem, "Cem")):
+            await one.says(text)
+        os.kill(server.keeper, signal.SIGCONT)
+        await flood.is_refused("notes_full")
+        for one in (anna, ben, cem):
+            await one.sees("Anna", "Ben", "Cem", "Fehlt", "Folgt auf Fehlendes")
+            await one.is_saved()
+            assert "xxx" not in one.text
 
 
 async def test_full_notes_can_be_shortened(evening: Evening) -> None:
