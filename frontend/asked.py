@@ -205,7 +205,8 @@ def arguments(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     if name not in COMMANDS:
         return given
     if "rooms_text" in given:
-        given["rooms"] = _rooms(given.pop("rooms_text"), given.pop("capacity", ""))
+        given["rooms"] = _rooms(given.pop("rooms_text"), given.pop("capacity", ""), tables="tables" in given)
+        given.pop("tables", None)
     try:
         # A form knows only text: "7" is a number where the command wants one.
         typed: dict[str, Any] = msgspec.to_builtins(msgspec.convert(given, COMMANDS[name][0], strict=False))
@@ -214,13 +215,14 @@ def arguments(name: str, fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in typed.items() if key in given}
 
 
-def _rooms(lines: str, capacity: str) -> list[dict[str, Any]]:
+def _rooms(lines: str, capacity: str, *, tables: bool) -> list[dict[str, Any]]:
     """Rooms as they are typed: one on each line, with the question after a colon."""
     plans = []
+    more: dict[str, Any] = ({"capacity": capacity} if capacity else {}) | ({"table": True} if tables else {})
     for line in lines.splitlines():
         name, _, question = line.partition(":")
         if name.strip():
-            plans.append({"name": name.strip(), "question": question.strip(), **({"capacity": capacity} if capacity else {})})
+            plans.append({"name": name.strip(), "question": question.strip(), **more})
     return plans
 
 

@@ -17,7 +17,7 @@ from moderation.shape import Names, iso, words
 from rooms.messages import Message
 from rooms.places import Line
 from rooms.programme import ms
-from rooms.registration import Registration, token
+from rooms.register import Registration, token
 
 SUBJECTS = {
     "seated": N_("You have a seat: {title}"),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from frontend import registration_pages, render, room_pages
+from frontend import registration_pages, render, room_pages, table_pages
 from frontend.asked import Asked, Evening, Site, arguments, fields_of, pages_of, policy, status, told, wording
 from moderation import documents
 from moderation.capabilities import denied
@@ -40,6 +40,7 @@ def routes(site: Site) -> list[Route]:
         page("/in/{token}", sign_in, ("GET", "POST")),
         *registration_pages.routes(page),
         *room_pages.routes(page),
+        *table_pages.routes(page),
         Route("/static/{version}/{name:path}", site.assets.serve),
     ]
 
@@ -242,7 +243,9 @@ async def do(asked: Asked) -> Response:
         asked.path = urlsplit(_back(asked.evening.slug, back, "", {})).path
         left = asked.path.rpartition("/")[2]
         page = _STAFF_PAGES.get(left, participant) if asked.staff else participant
-        if "/room/" in asked.path:
+        if left == "board":
+            page = room_pages.board
+        elif "/room/" in asked.path:
             page = room_pages.room
         return await page(asked, refused, fields)
     return RedirectResponse(_back(asked.evening.slug, back, name, result), 303)

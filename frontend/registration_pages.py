@@ -19,7 +19,7 @@ from moderation import registrations as shown
 from rooms.command import Refused
 from rooms.entrance import keyed
 from rooms.places import OFF_CAMERA
-from rooms.registration import Registration, of_token
+from rooms.register import Registration, of_token
 
 __all__ = ["desk", "registrations", "routes"]
 

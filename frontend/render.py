@@ -21,6 +21,7 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from frontend import alphabet
+from frontend.compiled import Compiled
 from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, text, wording
 
 __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", "wording"]
@@ -33,14 +34,14 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("rounds", "room", "result"),
-    "room": ("room", "card", "summary"),
-    "board": ("result",),
+    "rooms": ("help", "announcement", "rounds", "room", "summary", "result", "proposal", "heading"),
+    "room": ("announcement", "room", "help", "hands", "card", "summary", "chat"),
+    "board": ("result", "proposal", "heading"),
     "registrations": ("registrations", "registration", "mail"),
     "door": ("registrations", "registration"),
 }
 """Audience → its kinds of document; each is the template `documents/<audience>/<kind>.html`."""
-NEWEST_FIRST = frozenset({"contributions", "own", "queue-answered", "queue-returned", "queue-hidden", "tray-done"})
+NEWEST_FIRST = frozenset({"contributions", "own", "queue-answered", "queue-returned", "queue-hidden", "tray-done", "announcements"})
 """Containers whose highest `data-order` comes first; the others begin with the lowest."""
 
 
@@ -65,13 +66,24 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     """The id of the container that a document belongs in, and its place there."""
     kind, _, number = key.partition("/")
     if kind == "room" and audience(channel) == "rooms":
-        return "groups", _turn(number)
+        return "groups-over" if data["over"] else "groups", _turn(number)
+    if kind == "help" and audience(channel) == "rooms":
+        # Who waits longest comes first; where somebody is coming already it is less urgent.
+        return "help", _moment(data["since"]) + (_CLAIMED if data["by"] else 0)
+    if kind == "announcement":
+        return "announcements", int(number)
     if kind == "room":
         return "room", 0
     if kind == "card":
         return "cards", int(number)
+    if kind == "summary" and audience(channel) == "rooms":
+        return "tray", _turn(number)
+    if kind in ("proposal", "heading"):
+        return "proposals", data["order"]
+    if kind == "chat":
+        return "chat", int(number)
     if kind == "result":
-        return "board", _turn(number)
+        return "results", _turn(number)
     if kind == "registration" and channel == "door":
         return "guests", alphabet.position(data["name"])
     if kind == "registration":
@@ -105,6 +117,10 @@ def arrange(
     for container, items in placed.items():
         items.sort(key=lambda item: item[0], reverse=container in NEWEST_FIRST)
     return {container: [html for _, html in items] for container, items in placed.items()}
+
+
+_CLAIMED = 10**11
+"""More than any time in seconds."""
 
 
 def audience(channel: str) -> str:
@@ -156,6 +172,7 @@ class _CodeGenerator(CodeGenerator):
 def _environment(lang: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=Compiled(TEMPLATES / "__pycache__", lang),
         extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,

@@ -10,10 +10,12 @@ from starlette.routing import Route
 
 from frontend import render
 from frontend.asked import Asked, Page, fields_of, status, told
+from moderation import documents
 from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
-from rooms.breakout import may_watch, self_of, tag
+from rooms.breakout import at_table, may_lead, may_watch, running_round, self_of, tag
 from rooms.command import Refused
+from rooms.plenary import headings
 
 
 def routes(page: Page) -> list[Route]:
@@ -32,23 +34,33 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
     if not _may(asked, id):
         await asked.evening.look()  # they may have got the seat a moment ago, at another process
     if not _may(asked, id):
-        raise refused or Refused("not_your_room")
+        raise refused or Refused("visit_first" if _leads(asked) and id in asked.evening.event.rounds.rooms else "not_your_room")
 
     notes = await _notes(asked, id)
 
     def look() -> Response:
-        channel = f"room/{id}"
+        channel, event = f"room/{id}", asked.evening.event
+        one, me = event.rounds.rooms[id], self_of(event, asked.person)
+        table = me == at_table(one)
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
             documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
             room=id,
-            me=tag(asked.evening.event, self_of(asked.evening.event, asked.person)),
-            open=not asked.evening.event.rounds.rooms[id].closed,
             notes=notes,
-            writes=notes_right(asked.evening.event, asked.person, id) == "write",
+            writes=notes_right(event, asked.person, id) == "write",
             form=form or {},
+            me=tag(event, me),
+            here=me in one.seats or me in one.guests,
+            leads=may_lead(event, actor(event, asked.person), one),
+            hand="speaking" if me == one.speaker else "up" if me in one.hands else "down",
+            guest=me in one.guests,
+            unseen=[each.number for each in event.announcements.live(id) if me in one.seats and me not in each.seen],
+            table=one.number if table else 0,
+            signers=asked.evening.names.get(me, "").split(", ") if table and asked.evening.names.get(me) else [],
+            open=not one.closed,
             command_id=str(uuid.uuid4()),
+            chat_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
             channels=asked.channels(channel),
@@ -68,12 +80,24 @@ async def append_notes(asked: Asked) -> Response:
     return RedirectResponse(f"{asked.path}#notes", 303)
 
 
-async def board(asked: Asked) -> Response:
-    """What the small groups have confirmed, for everybody."""
+async def board(asked: Asked, refused: Refused | None = None, form: dict[str, Any] | None = None) -> Response:
+    """What the small groups have confirmed, for everybody; moderators put it together, in order, and on stage."""
 
     def look() -> Response:
-        shown = render.arrange(asked.documents("board"), asked.lang, asked.evening.slug)
-        return asked.page("board.html", documents=shown, channels=asked.channels("board"))
+        event, staff = asked.evening.event, _leads(asked)
+        # The same documents, with buttons.
+        channel = "rooms" if staff else "board"
+        shown = asked.documents(channel, documents.keys(event, "board", asked.person)) + asked.documents("me", ["supports"])
+        return asked.page(
+            "board.html",
+            200 if refused is None else status(refused),
+            documents=render.arrange(shown, asked.lang, asked.evening.slug),
+            staff=staff,
+            headings=[one.title for one in headings(event)],
+            form=form or {},
+            refusal=None if refused is None else told(asked, refused),
+            channels=asked.channels(channel, "me"),
+        )
 
     return await asked.evening.read(look)
 
@@ -86,12 +110,16 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
         raise Refused("forbidden")
 
     def look() -> Response:
-        topics = asked.evening.event.programme.topics
+        event = asked.evening.event
+        running = running_round(event)
         return asked.page(
             "rooms.html",
             200 if refused is None else status(refused),
             documents=render.arrange(asked.documents("rooms"), asked.lang, asked.evening.slug),
-            topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in topics],
+            topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in event.programme.topics],
+            me=tag(event, self_of(event, asked.person)),
+            waiting=sum(not call.by for call in event.help.calls.values()),
+            to=[{"id": one.id, "name": one.name} for one in event.rounds.of(running) if not one.closed] if running else [],
             form=form or {},
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),

@@ -159,6 +159,9 @@ REFUSALS = {
     "not_your_room": N_(
         "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
     ), "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    "wrong_table_code": N_("This code does not belong to this table. Please take the one on the card that lies on it."),
+    "table_full": N_("There are not so many seats at this table: {most} people can share this device. Please ask the moderators."),
+    "table_stays": N_("A table stays where it is. Its people can take part with a phone of their own, and then change."),
     "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
     "card_too_short": N_("This card is empty. Please write at least {min} characters."),
     "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),
@@ -166,8 +169,24 @@ REFUSALS = {
     "wrong_cards": N_("These cards cannot be put together. Please choose cards of one small group."),
     "group_too_long": N_("This name is too long. Please use at most {max} characters."),
     "summary_too_long": N_("This part of the summary is too long. Please shorten it to {max} characters."),
+    "summary_changed": N_("Somebody else has changed this part meanwhile. Your text is still here; please put the two together."),
+    "not_on_board": N_("This is not on the board, or not any more. Reload the page to see what is there."),
+    "unknown_heading": N_("This heading is not there any more. Reload the page to see what there is."),
+    "nothing_chosen": N_("Nothing is selected yet. Please select the proposals that belong together."),
     "summary_missing": N_("There is no summary yet. Please write at least one of its parts."),
     "notes_full": N_("The notes are full. Please shorten them before you write more."),
+    "message_missing": N_("There is nothing to send yet. Please write your message first."),
+    "chat_full": N_("There are {most} messages in this chat already. Please write down on cards what is to be kept."),
+    "why_too_long": N_(
+        "This is too long for the queue. Please say it in {max} characters; you can tell the rest when somebody is there."
+    ),
+    "no_call": N_("This small group does not call for help any more. The list shows who does."),
+    "already_claimed": N_("Somebody was faster and is on the way already. The list says who it is."),
+    "no_open_room": N_("No small group is open now, so nobody would read this. Begin a round first."),
+    "unknown_announcement": N_("This announcement is not there any more. Reload the page to see what there is."),
+    "visit_first": N_(
+        "Nobody comes unannounced: on the page of all small groups, press “Visit” at this one. It is told that you come."
+    ),
     "no_end": N_("This small group has no end, so nothing can be added. Call people back when it is time."),
     "unknown_registration": N_("This registration is not there any more. Check that the link is complete, or ask the organisers."),
     "unknown_place": N_("There are no seats of this kind. Reload the page to see what can be chosen."),

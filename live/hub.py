@@ -158,7 +158,7 @@ class Hub:
         """A `docs` frame of JSON data for somebody who asks once. Call it settled."""
         audience = Audience(Channel(name, person, 0), lang, "json", lambda link: None)
         if since is not None and self._known(since):
-            keys = [key.replace("support/", "contribution/") for key in self._touched_keys(audience.channel, since.seq)]
+            keys = [documents.shown_by(key) for key in self._touched_keys(audience.channel, since.seq)]
             put, gone, _ = self._sorted(audience, list(dict.fromkeys(keys)))
             return self._docs(audience, put, gone).payload
         return self._snapshot(audience).payload
@@ -369,11 +369,10 @@ class Hub:
         gone: list[str] = []
         counts: dict[str, dict[str, int]] = {}
         for key in keys:
-            name, _, rest = key.partition("/")
-            if name == "support":
-                number, shown = int(rest), f"contribution/{rest}"
+            name, shown = key.partition("/")[0], documents.shown_by(key)
+            if shown != key:
                 if shown not in keys and documents.visible(self.desk.event, audience.channel.name, shown, ""):
-                    counts[shown] = {"support": self.desk.event.supports.count(number)}
+                    counts[shown] = documents.numbers(self.desk.event, key)
                 continue
             fragment = self._fragment(audience, name if name in ("supports", "person") else key)
             if fragment is None:
@@ -397,7 +396,7 @@ class Hub:
             return self._rendered(audience, key)
         touched = self.desk.event.touched
         on_air = f"support/{self.desk.event.contributions.on_air}"
-        counted = on_air if key == "on_air" else key.replace("contribution", "support")
+        counted = on_air if key == "on_air" else documents.counted(key)
         version = max(touched.get(key, 0), touched.get(counted, 0))
         cache = self._fragments.setdefault((kind, audience.lang, audience.form), {})
         cached = cache.get(key)

@@ -24,7 +24,7 @@ from rooms.command import Refused
 SHARED_SECONDS = 1.0
 BUSIEST = 500
 """Of so many keys of each rate the other processes are told: who takes less than all of these takes little."""
-_GUESSABLE = ("person.join", "link.redeem")
+_GUESSABLE = ("person.join", "link.redeem", "room.seat_table")
 
 
 class Limits:

@@ -31,7 +31,8 @@ async def run(given: argparse.Namespace, settings: Settings, desks: Desks) -> in
             continue
         erased = await retain(desk, early=given.slug is not None)
         print(f"{slug}: deleted what was known of {erased['registrations']} registrations, {erased['mails']} letters, "
-              f"{erased['others']} others, and the notes of {erased['rooms']} small groups")  # fmt: skip
+              f"{erased['others']} others, {erased['messages']} messages, "
+              f"and the notes of {erased['rooms']} small groups")  # fmt: skip
     return 0
 
 
@@ -40,7 +41,7 @@ async def watch(desks: Desks) -> None:
     while True:
         for desk in list(desks.open.values()):
             try:
-                if is_due(desk) and (_people(desk) or noted(desk.event, desk.now())):
+                if is_due(desk) and (_people(desk) or desk.event.talk.kept() or noted(desk.event, desk.now())):
                     LOGGER.info("retained", extra={"fields": {"event": desk.slug, **await retain(desk)}})
             except (Refused, Unavailable) as error:
                 LOGGER.warning("cannot delete the personal data of %s: %s", desk.slug, error)

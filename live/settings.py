@@ -45,8 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     submit_rate: Annotated[float, "Contributions a second that one person may go on sending"] = 0.1
     address_burst: Annotated[float, "Commands that one address may send at once; a hall shares one"] = 1000.0
     address_rate: Annotated[float, "Commands a second that one address may go on sending"] = 200.0
-    join_burst: Annotated[float, "Tries to enter the hall's code or a link that one address has at once"] = 60.0
-    join_rate: Annotated[float, "Tries a second to enter the hall's code or a link from one address"] = 1.0
+    join_burst: Annotated[float, "Tries to enter the hall's code, a table's or a link that one address has at once"] = 60.0
+    join_rate: Annotated[float, "Tries a second to enter the hall's code, a table's or a link from one address"] = 1.0
     register_burst: Annotated[float, "Registrations that one address may send at once; staff are not limited"] = 50.0
     register_rate: Annotated[float, "Registrations a second that one address may go on sending"] = 0.2
     form_seconds: Annotated[float, "Least time between showing the registration form and taking it: a program is faster"] = 3.0

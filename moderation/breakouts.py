@@ -6,12 +6,18 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
-from rooms.breakout import Room, Round, Seat, browsers, end_of, self_of, tag
+from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, is_open, self_of, tag
+from rooms.help import Call
+from rooms.plenary import headings, proposals
 from rooms.results import Summary
+from rooms.talk import following
+
+SPAN, LAST = 10**8, 10**7
+"""Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
 
 
 class RoomLineData(TypedDict):
-    """A room in the list of a round. `free`: seats that nobody has."""
+    """A room in the list of a round. `free`: seats that nobody has; `table`: its number as a table in the hall, or 0."""
 
     id: str
     name: str
@@ -22,6 +28,7 @@ class RoomLineData(TypedDict):
     free: int
     ends_at: str
     closed: bool
+    table: int
 
 
 class RoundData(TypedDict):
@@ -46,28 +53,33 @@ class RoundsData(TypedDict):
 
 
 class SeatData(TypedDict):
-    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in."""
+    """`seat`: where this person belongs now. `room`: the id, or empty; `open`: they can go in; `table`: the number of the table
+    that this device speaks for; where `room` is empty, it did so in the last round and may go on in this one; or 0."""
 
     waiting: bool
     room: str
     name: str
     role: str
     open: bool
+    table: int
 
 
 class PersonInRoomData(TypedDict):
-    """Somebody in a room. `away_since`: the seat is held."""
+    """Somebody in a room, or all who share the device of a `table`: `heads` people, with the names of those who have said theirs.
+    `away_since`: the seat is held."""
 
     id: str
     name: str
     number: int
     role: str
     away_since: str
+    heads: int
+    table: bool
 
 
 class RoomData(TypedDict):
     """`room/<id>` for those in it and for moderators. `asked`: how many would like more time; `grace`: seconds after the end to
-    finish the sentence."""
+    finish the sentence; `heads`: how many people have a seat; `table`: its number as a table in the hall, or 0."""
 
     room: str
     round: int
@@ -83,16 +95,114 @@ class RoomData(TypedDict):
     grace: int
     recalled: bool
     asked: int
+    heads: int
+    table: int
+
+
+class HandData(TypedDict):
+    """Somebody on the speaker list, or speaking. `number`: how they are called if they have no name; 0: of the team."""
+
+    id: str
+    name: str
+    number: int
+    away: bool
+
+
+class HandsData(TypedDict):
+    """`hands/<room>`: the speaker list in its order. `since`: when the speaker has begun; `next`: whose turn it is then."""
+
+    room: str
+    open: bool
+    speaker: HandData | None
+    since: str
+    next: str
+    hands: list[HandData]
+
+
+class ChatData(TypedDict):
+    """`chat/<n>`: a message, or that there was one. `removed`: empty, or by whom it was (`author` `lead`)."""
+
+    message: int
+    room: str
+    text: str
+    name: str
+    number: int
+    author: str
+    at: str
+    removed: str
+
+
+class WorkData(TypedDict):
+    """How much there is: cards, those of them that are for the plenary, raised hands. `active`: the minute in which something was
+    last said or written, in ms, or 0."""
+
+    cards: int
+    proposed: int
+    hands: int
+    active: int
+
+
+class OverviewData(RoomData, WorkData):
+    """`room/<id>` in `rooms`. `cards`, `proposed`, `hands` and `active` travel as counts; `away`: how many seats are held;
+    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty; `over`: the whole round is."""
+
+    away: int
+    summary: str
+    help: str
+    over: bool
+
+
+class HelpData(TypedDict):
+    """`help/<room>`: the call of a room; without one `since` is empty. `asked`: how many have called; `by`: who is coming, as in
+    the room's `people`, with `by_name` and `by_role`; `here`: they are in the room."""
+
+    room: str
+    name: str
+    open: bool
+    since: str
+    why: str
+    asked: int
+    by: str
+    by_name: str
+    by_role: str
+    here: bool
+
+
+class AnnouncementData(TypedDict):
+    """`announcement/<n>`: what the moderators tell a room."""
+
+    number: int
+    text: str
+    at: str
+
+
+class ReadersData(TypedDict):
+    """How many of a room's people have seen an announcement."""
+
+    room: str
+    name: str
+    seen: int
+    of: int
+
+
+class SentData(AnnouncementData):
+    """`announcement/<n>` in `rooms`. `seen` and `of` travel as counts, those of a room as `seen-<room>` and `of-<room>`."""
+
+    seen: int
+    of: int
+    rooms: list[ReadersData]
 
 
 class CardData(TypedDict):
-    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`."""
+    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`; `table`: its author is
+    one."""
 
     number: int
     room: str
     text: str
     name: str
     author: str
+    table: bool
     group: str
     proposed: bool
     support: int
@@ -100,7 +210,7 @@ class CardData(TypedDict):
 
 
 class SummaryData(TypedDict):
-    """`summary/<room>` for those who write it."""
+    """`summary/<room>` for those who write it. `cards`: how many are proposed; `version`: to be named by who writes on it."""
 
     room: str
     discussed: str
@@ -109,18 +219,66 @@ class SummaryData(TypedDict):
     state: str
     closed: bool
     cards: int
+    version: int
 
 
-class ProposalData(TypedDict):
-    """A card that a room proposes."""
+class ThoughtData(TypedDict):
+    """A card that is proposed but not confirmed."""
 
     number: int
     text: str
+
+
+class TrayData(SummaryData):
+    """`summary/<room>` in the moderators' tray: the room is over, and nobody has confirmed this. `others`: cards that are not
+    proposed."""
+
+    name: str
+    round_title: str
+    question: str
+    proposals: list[ThoughtData]
+    others: int
+
+
+class ProposalData(TypedDict):
+    """`proposal/<n>`: a card on the plenary's board, and where it comes from. `support`: the plenary's; `room_support`: that of the
+    room; `heading`: what it stands under, or 0."""
+
+    number: int
+    room: str
+    name: str
+    round_title: str
+    text: str
     support: int
+    room_support: int
+    heading: int
+    order: int
+    on_air: bool
+
+
+class HeadingData(TypedDict):
+    """`heading/<n>`: what proposals are put together under. 0 has no title: it stands over those that are under none."""
+
+    number: int
+    title: str
+    order: int
+
+
+class AiredResultData(TypedDict):
+    """What of a small group is on air: a proposal (`number`), or a `part` of its summary."""
+
+    key: str
+    room: str
+    name: str
+    round_title: str
+    question: str
+    part: str
+    number: int
+    text: str
 
 
 class ResultData(TypedDict):
-    """`result/<room>`: what a room brings to the plenary, and where it comes from."""
+    """`result/<room>`: what a room brings to the plenary, and where it comes from. `on_air`: the part that is, or nothing."""
 
     room: str
     round_title: str
@@ -131,13 +289,15 @@ class ResultData(TypedDict):
     open: str
     people: int
     confirmed_at: str
-    cards: list[ProposalData]
+    on_air: str
 
 
 def rounds(event: Event, lang: str) -> RoundsData:
     """What everybody may know: the rooms and their seats, not who is in them."""
     found = current(event)
-    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people)}
+    seats = [pair for room in event.rounds.of(found) for pair in room.seats.items()] if found else []
+    at_tables = sum(seat.heads for person, seat in seats if _is_table(person))
+    return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people) + at_tables}
 
 
 def all_rounds(event: Event, lang: str) -> list[RoundData]:
@@ -149,7 +309,8 @@ def seat(event: Event, person: str) -> SeatData | None:
     """Where this person belongs, if they take part."""
     round, me = current(event), self_of(event, person)
     room = event.rounds.room_of(round, me) if round else None
-    if room is None and me not in event.rounds.people:
+    table = _table_now(event, person)
+    if room is None and me not in event.rounds.people and not table:
         return None
     return {
         "waiting": round is not None and me in round.waiting,
@@ -157,7 +318,21 @@ def seat(event: Event, person: str) -> SeatData | None:
         "name": room.name if room else "",
         "role": room.seats[me].role if room else "",
         "open": room is not None and round is not None and round.state == "open" and not room.closed,
+        "table": table,
     }
+
+
+def at_table(event: Event, number: int) -> Room | None:
+    """What the table with this number is now: a room of the current round."""
+    round = current(event)
+    room = event.rounds.rooms.get(f"{round.number}-{number}") if round else None
+    return room if room is not None and room.table else None
+
+
+def _table_now(event: Event, person: str) -> int:
+    table = event.rounds.table_of(person)
+    room = at_table(event, table.number) if table is not None else None
+    return room.number if room is not None and not room.closed else 0
 
 
 def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
@@ -174,13 +349,121 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "question": one.question,
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
-        "people": [_person(event, names, turn, person, held) for turn, (person, held) in enumerate(one.seats.items(), 1)],
+        "people": [_person(event, names, one.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
         "guests": [_name(event, names, person) for person in one.guests],
         "ends_at": iso(end) if end is not None else "",
         "grace": 0 if round.recalled_at is not None else round.grace,
         "recalled": round.recalled_at is not None,
         "asked": len(one.asked),
+        "heads": one.people,
+        "table": one.number if one.table else 0,
     }
+
+
+def hands(event: Event, names: Names, id: str) -> HandsData:
+    """The speaker list."""
+    one = event.rounds.rooms[id]
+    upcoming = following(one)
+    return {
+        "room": id,
+        "open": is_open(event, id),
+        "speaker": _hand(event, names, one, one.speaker) if one.speaker else None,
+        "since": iso(one.speaking_since) if one.speaking_since is not None else "",
+        "next": tag(event, upcoming) if upcoming else "",
+        "hands": [_hand(event, names, one, person) for person in one.hands],
+    }
+
+
+def _hand(event: Event, names: Names, room: Room, person: str) -> HandData:
+    seat = room.seats.get(person)
+    return {
+        "id": tag(event, person),
+        "name": _name(event, names, person),
+        "number": room.numbers.get(person, 0),
+        "away": seat is not None and seat.away_since is not None,
+    }
+
+
+def chat(event: Event, names: Names, number: int) -> ChatData | None:
+    """A message, unless many newer ones have come. Of one that was removed nobody learns whose it was."""
+    one = event.talk.messages[number]
+    if not event.talk.is_shown(number):
+        return None
+    gone = one.removed is not None
+    return {
+        "message": one.number,
+        "room": one.room,
+        "text": one.text,
+        "name": "" if gone else _name(event, names, one.person),
+        "number": 0 if gone else event.rounds.rooms[one.room].numbers.get(one.person, 0),
+        "author": "" if gone else tag(event, one.person),
+        "at": iso(one.at),
+        "removed": one.removed or "",
+    }
+
+
+def overview(event: Event, names: Names, id: str, lang: str) -> OverviewData:
+    """A room in the line of all rooms."""
+    one, call = event.rounds.rooms[id], event.help.calls.get(id)
+    summary = event.results.summaries.get(id)
+    return {
+        **room(event, names, id, lang),
+        **work(event, id),
+        "away": sum(seat.away_since is not None for seat in one.seats.values()),
+        "summary": summary.state if summary else "",
+        "help": "" if call is None else "here" if _is_there(one, call) else "coming" if call.by else "waiting",
+        "over": event.rounds.items[one.round].state == "closed",
+    }
+
+
+def work(event: Event, id: str) -> WorkData:
+    """What moves in a room."""
+    one, cards = event.rounds.rooms[id], event.results.live(id)
+    proposed = sum(card.proposed for card in cards)
+    return {"cards": len(cards), "proposed": proposed, "hands": len(one.hands), "active": one.active_at or 0}
+
+
+def help(event: Event, names: Names, id: str) -> HelpData:
+    """The call of a room, or that it may call."""
+    one, call = event.rounds.rooms[id], event.help.calls.get(id)
+    return {
+        "room": id,
+        "name": one.name,
+        "open": is_open(event, id),
+        "since": iso(call.since) if call else "",
+        "why": call.why if call else "",
+        "asked": len(call.asked) if call else 0,
+        "by": tag(event, call.by) if call and call.by else "",
+        "by_name": _name(event, names, call.by) if call and call.by else "",
+        "by_role": call.role if call else "",
+        "here": call is not None and _is_there(one, call),
+    }
+
+
+def announcement(event: Event, number: int) -> AnnouncementData:
+    """What a room is told."""
+    one = event.announcements.items[number]
+    return {"number": number, "text": one.text, "at": iso(one.at)}
+
+
+def sent(event: Event, number: int) -> SentData:
+    """What was told, and how many have seen it."""
+    readers = event.announcements.items[number].readers()
+    return {
+        **announcement(event, number),
+        "seen": sum(seen for seen, _ in readers.values()),
+        "of": sum(of for _, of in readers.values()),
+        "rooms": [
+            {"room": id, "name": event.rounds.rooms[id].name, "seen": seen, "of": of} for id, (seen, of) in readers.items()
+        ],
+    }
+
+
+def seen(event: Event, number: int) -> dict[str, int]:
+    """The numbers of an announcement, as its document names them."""
+    shown = sent(event, number)
+    rooms = {f"{name}-{one['room']}": one[name] for one in shown["rooms"] for name in ("seen", "of")}
+    return {"seen": shown["seen"], "of": shown["of"], **rooms}
 
 
 def card(event: Event, names: Names, number: int) -> CardData | None:
@@ -192,8 +475,9 @@ def card(event: Event, names: Names, number: int) -> CardData | None:
         "number": one.number,
         "room": one.room,
         "text": one.text,
-        "name": _name(event, names, one.person),
+        "name": names.get(f"card/{number}", "") if _is_table(one.person) else _name(event, names, one.person),
         "author": tag(event, one.person),
+        "table": _is_table(one.person),
         "group": one.group,
         "proposed": one.proposed,
         "support": len(one.supporters),
@@ -212,16 +496,92 @@ def summary(event: Event, id: str) -> SummaryData:
         "state": one.state if id in event.results.summaries else "",
         "closed": event.rounds.rooms[id].closed,
         "cards": sum(one.proposed for one in event.results.live(id)),
+        "version": max(one.versions.values(), default=0),
+    }
+
+
+def in_tray(event: Event, id: str) -> bool:
+    """Whether the room is over and leaves something that nobody has confirmed."""
+    one = event.results.summaries.get(id) or Summary(id)
+    over = event.rounds.rooms[id].closed and one.state != "confirmed"
+    return over and (not one.empty or bool(event.results.live(id)))
+
+
+def tray(event: Event, id: str) -> TrayData | None:
+    """What a room has left unconfirmed, for those who can."""
+    if not in_tray(event, id):
+        return None
+    room, cards = event.rounds.rooms[id], event.results.live(id)
+    proposals = [card for card in cards if card.proposed]
+    return {
+        **summary(event, id),
+        "name": room.name,
+        "round_title": event.rounds.items[room.round].title,
+        "question": room.question,
+        "proposals": [{"number": card.number, "text": card.text} for card in proposals],
+        "others": len(cards) - len(proposals),
+    }
+
+
+def proposal(event: Event, number: int) -> ProposalData | None:
+    """A card on the board."""
+    card = event.results.cards[number]
+    if not event.results.is_proposal(card):
+        return None
+    room, on_air = event.rounds.rooms[card.room], event.results.on_air
+    return {
+        "number": number,
+        "room": room.id,
+        "name": room.name,
+        "round_title": event.rounds.items[room.round].title,
+        "text": card.text,
+        "support": len(card.plenary),
+        "room_support": len(card.supporters),
+        "heading": card.heading,
+        "order": _turn(event, card.heading) + card.turn,
+        "on_air": on_air is not None and on_air.card == number,
+    }
+
+
+def heading(event: Event, number: int) -> HeadingData | None:
+    """A heading with something under it."""
+    if number not in headings_shown(event):
+        return None
+    title = event.results.headings[number].title if number else ""
+    return {"number": number, "title": title, "order": _turn(event, number)}
+
+
+def headings_shown(event: Event) -> list[int]:
+    """Those with something under them; and if there are any, 0 over what is under none."""
+    shown = [one.number for one in headings(event)]
+    rest = any(not card.heading for card in proposals(event))
+    return [*shown, 0] if shown and rest else shown
+
+
+def aired(event: Event) -> AiredResultData | None:
+    """What of the small groups is on air."""
+    on_air = event.results.on_air
+    if on_air is None:
+        return None
+    room = event.rounds.rooms[on_air.room]
+    said = event.results.cards[on_air.card].text if on_air.card else getattr(event.results.summaries[room.id], on_air.part)
+    return {
+        "key": f"proposal/{on_air.card}" if on_air.card else f"result/{room.id}/{on_air.part}",
+        "room": room.id,
+        "name": room.name,
+        "round_title": event.rounds.items[room.round].title,
+        "question": room.question,
+        "part": on_air.part,
+        "number": on_air.card,
+        "text": said,
     }
 
 
 def result(event: Event, id: str) -> ResultData | None:
     """What is on the board, if somebody has confirmed it."""
-    one = event.results.summaries.get(id)
-    if one is None or one.state != "confirmed":
+    if not event.results.confirmed(id):
         return None
-    room = event.rounds.rooms[id]
-    proposals = sorted((card for card in event.results.live(id) if card.proposed), key=lambda card: -len(card.supporters))
+    one, room, on_air = event.results.summaries[id], event.rounds.rooms[id], event.results.on_air
     return {
         "room": id,
         "round_title": event.rounds.items[room.round].title,
@@ -232,7 +592,7 @@ def result(event: Event, id: str) -> ResultData | None:
         "open": one.open,
         "people": one.people,
         "confirmed_at": iso(one.confirmed_at) if one.confirmed_at is not None else "",
-        "cards": [{"number": card.number, "text": card.text, "support": len(card.supporters)} for card in proposals],
+        "on_air": on_air.part if on_air is not None and on_air.room == id else "",
     }
 
 
@@ -244,6 +604,11 @@ def current(event: Event) -> Round | None:
         if found is not None:
             return found
     return rounds[-1] if rounds else None
+
+
+def _turn(event: Event, heading: int) -> int:
+    """The place of a heading on the board; what is under it follows, and what is under none comes last."""
+    return (event.results.headings[heading].turn if heading else LAST) * SPAN
 
 
 def _round(event: Event, round: Round, lang: str) -> RoundData:
@@ -268,20 +633,40 @@ def _line(event: Event, one: Room, lang: str) -> RoomLineData:
         "topic_title": _topic(event, one, lang),
         "question": one.question,
         "capacity": one.capacity,
-        "people": len(one.seats),
+        "people": one.people,
         "free": one.free,
         "ends_at": iso(end) if end is not None else "",
         "closed": one.closed,
+        "table": one.number if one.table else 0,
     }
 
 
-def _person(event: Event, names: Names, turn: int, person: str, held: Seat) -> PersonInRoomData:
+def _person(event: Event, names: Names, number: int, person: str, held: Seat) -> PersonInRoomData:
     away = iso(held.away_since) if held.away_since is not None else ""
-    return {"id": tag(event, person), "name": _name(event, names, person), "number": turn, "role": held.role, "away_since": away}
+    return {
+        "id": tag(event, person),
+        "name": _name(event, names, person),
+        "number": number,
+        "role": held.role,
+        "away_since": away,
+        "heads": held.heads,
+        "table": _is_table(person),
+    }
+
+
+def _is_there(one: Room, call: Call) -> bool:
+    return call.by in one.guests or call.by in one.seats
+
+
+def _is_table(person: str) -> bool:
+    return person.startswith(TABLE)
 
 
 def _name(event: Event, names: Names, person: str) -> str:
-    """What they call themselves in this event; the full name of a registration is for the organisers."""
+    """What they call themselves in this event; the full name of a registration is for the organisers. Of a table: who has said
+    that they sit there."""
+    if _is_table(person):
+        return names.get(person, "")
     return next((name for one in browsers(event, person) if (name := names.get(one, ""))), "")
 
 

@@ -13,18 +13,25 @@ from moderation import queue, roles
 from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
+    announcements,
     contributions,
     inbox,
     joining,
     messages,
+    moving_up,
     participation,
+    plenary,
     programme,
+    register,
     registration,
     results,
     retention,
     rounds,
     support,
+    tables,
+    talk,
 )
+from rooms import help as calls
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
 from rooms.contributions import MIN_TEXT, Contribution, State
 
@@ -34,12 +41,18 @@ COMMANDS: Commands = {
     **contributions.COMMANDS,
     **support.COMMANDS,
     **registration.COMMANDS,
+    **moving_up.COMMANDS,
     **messages.COMMANDS,
     **inbox.COMMANDS,
     **retention.COMMANDS,
     **rounds.COMMANDS,
     **participation.COMMANDS,
+    **tables.COMMANDS,
     **results.COMMANDS,
+    **plenary.COMMANDS,
+    **talk.COMMANDS,
+    **calls.COMMANDS,
+    **announcements.COMMANDS,
     **queue.COMMANDS,
     **roles.COMMANDS,
 }
@@ -50,17 +63,22 @@ _APPLY: Changes = {
     **joining.CHANGES,
     **contributions.CHANGES,
     **support.CHANGES,
-    **registration.CHANGES,
+    **register.CHANGES,
     **messages.CHANGES,
     **inbox.CHANGES,
     **retention.CHANGES,
     **rounds.CHANGES,
     **participation.CHANGES,
+    **tables.CHANGES,
     **results.CHANGES,
+    **plenary.CHANGES,
+    **talk.CHANGES,
+    **calls.CHANGES,
+    **announcements.CHANGES,
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers, registration.timers, messages.timers, rounds.timers, participation.timers)
+_TIMERS: tuple[Timers, ...] = (programme.timers, moving_up.timers, messages.timers, rounds.timers, participation.timers)
 
 AnyChange = (
     programme.Configured
@@ -72,20 +90,20 @@ AnyChange = (
     | contributions.Moved
     | support.Given
     | support.TakenBack
-    | registration.Registered
-    | registration.Seated
-    | registration.Confirmed
-    | registration.Left
-    | registration.Returned
-    | registration.Corrected
-    | registration.Relocated
-    | registration.CheckedIn
-    | registration.Consented
-    | registration.Withdrawn
-    | registration.Entered
-    | registration.AskedAgain
-    | registration.Told
-    | registration.Erased
+    | register.Registered
+    | register.Seated
+    | register.Confirmed
+    | register.Left
+    | register.Returned
+    | register.Corrected
+    | register.Relocated
+    | register.CheckedIn
+    | register.Consented
+    | register.Withdrawn
+    | register.Entered
+    | register.AskedAgain
+    | register.Told
+    | register.Erased
     | messages.Queued
     | messages.Moved
     | messages.SentToAll
@@ -104,6 +122,9 @@ AnyChange = (
     | participation.Left
     | participation.Waits
     | participation.WentAway
+    | participation.AtTable
+    | tables.Seated
+    | tables.Renewed
     | results.Submitted
     | results.Edited
     | results.Withdrawn
@@ -112,6 +133,22 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | plenary.Supported
+    | plenary.Placed
+    | plenary.Ordered
+    | plenary.Aired
+    | talk.HandRaised
+    | talk.HandLowered
+    | talk.FloorGiven
+    | talk.Sent
+    | talk.Removed
+    | talk.Emptied
+    | calls.Asked
+    | calls.Claimed
+    | calls.Ended
+    | announcements.Sent
+    | announcements.Withdrawn
+    | announcements.Seen
     | roles.Created
     | roles.Redeemed
     | roles.Revoked
@@ -144,8 +181,8 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for forget in (contributions.forgotten, registration.forgotten, inbox.forgotten, results.forgotten):
-        change = forget(change)
+    for capability in (contributions, register, inbox, results, talk, calls, announcements):
+        change = capability.forgotten(change)
     return change
 
 

@@ -9,13 +9,31 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 from moderation import breakouts, registrations
-from moderation.breakouts import CardData, ResultData, RoomData, RoundsData, SeatData, SummaryData
+from moderation.breakouts import (
+    AiredResultData,
+    AnnouncementData,
+    CardData,
+    ChatData,
+    HandsData,
+    HeadingData,
+    HelpData,
+    OverviewData,
+    ProposalData,
+    ResultData,
+    RoomData,
+    RoundsData,
+    SeatData,
+    SentData,
+    SummaryData,
+    TrayData,
+)
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
 from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
+from rooms.plenary import proposals, supported_by
 from rooms.results import confirmed_rooms
 
 
@@ -99,9 +117,10 @@ class ModeratedData(ContributionData):
 
 
 class OnAirData(TypedDict):
-    """`on_air`."""
+    """`on_air`: one of the two, or nothing."""
 
     contribution: ContributionData | None
+    result: AiredResultData | None
     since: str | None
 
 
@@ -137,9 +156,10 @@ class PersonData(TypedDict):
 
 
 class SupportsData(TypedDict):
-    """`supports`: the numbers of the contributions that this person supports."""
+    """`supports`: the numbers of the contributions and of the small groups' proposals that this person supports."""
 
     contributions: list[int]
+    proposals: list[int]
 
 
 Data = (
@@ -161,9 +181,18 @@ Data = (
     | RoundsData
     | SeatData
     | RoomData
+    | HandsData
+    | ChatData
+    | OverviewData
+    | HelpData
+    | AnnouncementData
+    | SentData
     | CardData
     | SummaryData
+    | TrayData
     | ResultData
+    | ProposalData
+    | HeadingData
 )
 SHAPES: dict[str, Any] = {
     "event": EventData,
@@ -184,15 +213,27 @@ SHAPES: dict[str, Any] = {
     "rounds": RoundsData,
     "seat": SeatData,
     "room": RoomData,
+    "hands": HandsData,
+    "chat": ChatData,
+    "room in rooms": OverviewData,
+    "help": HelpData,
+    "announcement": AnnouncementData,
+    "announcement in rooms": SentData,
     "card": CardData,
     "summary": SummaryData,
+    "summary in rooms": TrayData,
     "result": ResultData,
+    "proposal": ProposalData,
+    "heading": HeadingData,
 }
 """Kind of document → the shape of its data."""
+NUMBERS = {"support": "contribution", "backing": "proposal", "work": "room", "seen": "announcement"}
+"""Kind of key under which numbers travel alone → the kind of document that shows them: they change often, and documents do not."""
+_COUNTED = {shown: name for name, shown in NUMBERS.items()}
 
 
 def kind(channel: str) -> str:
-    """`output/main` → `output`."""
+    """`output/main` → `output`; of keys too."""
     return channel.partition("/")[0]
 
 
@@ -203,11 +244,17 @@ def channels_of(event: Event, key: str) -> list[str]:
         return ["moderation", "public", f"me/{event.contributions.items[int(rest)].person}"]
     if name in ("supports", "person", "seat"):
         return [f"me/{rest}"]
-    if name == "room":
-        return ["rooms", key]
+    if name in ("room", "help"):
+        return ["rooms", f"room/{rest}"]
+    if name == "announcement":
+        return ["rooms", *(f"room/{id}" for id in event.announcements.items[int(rest)].rooms)]
     if name == "card":
         return [f"room/{event.results.cards[int(rest)].room}"]
     if name == "summary":
+        return [f"room/{rest}", "rooms"]
+    if name == "chat":
+        return [f"room/{event.talk.messages[int(rest)].room}"]
+    if name == "hands":
         return [f"room/{rest}"]
     return _CHANNELS.get(name, [])
 
@@ -224,7 +271,12 @@ _CHANNELS = {
     "registrations": ["registrations", "door"],
     "mail": ["registrations"],
     "rounds": ["rooms", "public"],
+    "work": ["rooms"],
+    "seen": ["rooms"],
     "result": ["board", "rooms"],
+    "proposal": ["board", "rooms"],
+    "backing": ["board", "rooms"],
+    "heading": ["board", "rooms"],
 }
 
 
@@ -248,13 +300,25 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         if which == "registrations":
             yield from (f"mail/{item.number}" for item in event.inbox.items.values() if not item.erased)
     elif which == "rooms":
+        yield from (f"help/{id}" for id in event.help.calls)
+        yield from (f"announcement/{one.number}" for one in event.announcements.live())
         yield from (f"room/{id}" for id in event.rounds.rooms)
-        yield from (f"result/{id}" for id in confirmed_rooms(event))
+        yield from (f"summary/{id}" for id in event.rounds.rooms if breakouts.in_tray(event, id))
+        yield from _board(event)
     elif which == "board":
-        yield from (f"result/{id}" for id in confirmed_rooms(event))
+        yield from _board(event)
     elif which == "room" and channel.partition("/")[2] in event.rounds.rooms:
         id = channel.partition("/")[2]
-        yield from (channel, f"summary/{id}", *(f"card/{card.number}" for card in event.results.live(id)))
+        yield from (channel, f"help/{id}", f"hands/{id}", f"summary/{id}")
+        yield from (f"announcement/{one.number}" for one in event.announcements.live(id))
+        yield from (f"card/{card.number}" for card in event.results.live(id))
+        yield from (f"chat/{number}" for number in event.talk.shown(id))
+
+
+def _board(event: Event) -> Iterator[str]:
+    yield from (f"heading/{number}" for number in breakouts.headings_shown(event))
+    yield from (f"proposal/{card.number}" for card in proposals(event))
+    yield from (f"result/{id}" for id in confirmed_rooms(event))
 
 
 _ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
@@ -287,12 +351,27 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return own(event, names, item, lang) if which == "me" else public(event, names, item, lang)
     if name in ("registration", "mail"):
         return _of_person(event, names, which, name, int(rest))
+    if not visible(event, channel, key, person):
+        return None
     if name == "room":
-        return breakouts.room(event, names, rest, lang)
+        return breakouts.overview(event, names, rest, lang) if which == "rooms" else breakouts.room(event, names, rest, lang)
+    if name == "help":
+        return breakouts.help(event, names, rest)
+    if name == "announcement":
+        number = int(rest)
+        return breakouts.sent(event, number) if which == "rooms" else breakouts.announcement(event, number)
     if name == "card":
         return breakouts.card(event, names, int(rest))
+    if name == "hands":
+        return breakouts.hands(event, names, rest)
+    if name == "chat":
+        return breakouts.chat(event, names, int(rest))
     if name == "summary":
-        return breakouts.summary(event, rest)
+        return breakouts.tray(event, rest) if which == "rooms" else breakouts.summary(event, rest)
+    if name == "proposal":
+        return breakouts.proposal(event, int(rest))
+    if name == "heading":
+        return breakouts.heading(event, int(rest))
     if name == "result":
         return breakouts.result(event, rest)
     if name == "rounds":
@@ -314,7 +393,7 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
     if name == "person":
         return {"name": names.get(person, ""), "place": event.attendance.place(person)}
     if name == "supports":
-        return {"contributions": event.supports.of(person)}
+        return {"contributions": event.supports.of(person), "proposals": supported_by(event, person)}
     return None
 
 
@@ -327,14 +406,51 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.inbox.items[int(rest)].erased
     if name == "card":
         return not event.results.cards[int(rest)].withdrawn
+    if name == "summary" and kind(channel) == "rooms":
+        return breakouts.in_tray(event, rest)
+    if name == "chat":
+        return event.talk.is_shown(int(rest))
     if name == "result":
-        return breakouts.result(event, rest) is not None
+        return event.results.confirmed(rest)
+    if name == "proposal":
+        return event.results.is_proposal(event.results.cards[int(rest)])
+    if name == "heading":
+        return int(rest) in breakouts.headings_shown(event)
+    if name == "help":
+        return kind(channel) != "rooms" or rest in event.help.calls
+    if name == "announcement":
+        return not event.announcements.items[int(rest)].withdrawn
     if name != "contribution":
         return True
     item, which = event.contributions.items[int(rest)], kind(channel)
     if which == "me":
         return item.person == person
     return which == "moderation" or item.state in PUBLIC
+
+
+def counted(key: str) -> str:
+    """The key of the numbers in this document, if there are any."""
+    name, _, rest = key.partition("/")
+    return f"{_COUNTED[name]}/{rest}" if name in _COUNTED else ""
+
+
+def shown_by(key: str) -> str:
+    """The document that shows what has this key: itself, unless it is a key of numbers."""
+    name, _, rest = key.partition("/")
+    return f"{NUMBERS[name]}/{rest}" if name in NUMBERS else key
+
+
+def numbers(event: Event, key: str) -> dict[str, int]:
+    """What a `count` frame says for a key of numbers."""
+    name, _, rest = key.partition("/")
+    if name == "support":
+        return {"support": event.supports.count(int(rest))}
+    if name == "backing":
+        return {"support": len(event.results.cards[int(rest)].plenary)}
+    if name == "seen":
+        return breakouts.seen(event, int(rest))
+    work = breakouts.work(event, rest)
+    return {"cards": work["cards"], "proposed": work["proposed"], "hands": work["hands"], "active": work["active"]}
 
 
 def public(event: Event, names: Names, item: Contribution, lang: str) -> ContributionData:
@@ -392,11 +508,12 @@ def _moderated(event: Event, names: Names, item: Contribution, lang: str) -> Mod
 
 
 def _on_air(event: Event, names: Names, lang: str) -> OnAirData:
-    number = event.contributions.on_air
-    if number is None:
-        return {"contribution": None, "since": None}
-    item = event.contributions.items[number]
-    return {"contribution": public(event, names, item, lang), "since": iso(item.history[-1].at)}
+    number, result = event.contributions.on_air, event.results.on_air
+    if number is not None:
+        item = event.contributions.items[number]
+        return {"contribution": public(event, names, item, lang), "result": None, "since": iso(item.history[-1].at)}
+    since = iso(result.since) if result is not None else None
+    return {"contribution": None, "result": breakouts.aired(event), "since": since}
 
 
 def facts(event: Event, lang: str) -> EventData:

@@ -11,6 +11,7 @@ from moderation.event import Event
 from rooms import text
 from rooms.command import Actor, Command, Commands, Outcome, Refused
 from rooms.contributions import Contribution, Moved, State
+from rooms.plenary import Aired
 
 TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
     "contribution.approve": ("approved", frozenset({"received", "shortlisted"})),
@@ -25,7 +26,8 @@ TRANSITIONS: dict[str, tuple[State, frozenset[State]]] = {
 STILL_POSSIBLE = frozenset(
     {
         "contribution.withdraw", "contribution.hide", "support.withdraw", "link.redeem", "person.join",
-        "registration.withdraw_consent", "registration.erase", "card.withdraw",
+        "registration.withdraw_consent", "registration.erase", "card.withdraw", "chat.remove", "proposal.support",
+        "room.forget_names",
     }
 )  # fmt: skip
 """After the documentation is public its contents rest; people's rights do not."""
@@ -99,6 +101,8 @@ def step(name: str, event: Event, actor: Actor, command: Step, now: int) -> Outc
     outcome = Outcome([Moved(item.number, to, reason)], {"state": to})
     if to == "on_air" and event.contributions.on_air is not None:
         outcome.changes.insert(0, Moved(event.contributions.on_air, "answered"))
+    elif to == "on_air" and event.results.on_air is not None:
+        outcome.changes.insert(0, Aired())
     return outcome
 
 

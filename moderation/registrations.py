@@ -14,7 +14,7 @@ from rooms.inbox import Mail
 from rooms.messages import Message
 from rooms.places import GENERAL, OFF_CAMERA, Line, Place
 from rooms.programme import ms
-from rooms.registration import Registration, outdated, to_be_told, token
+from rooms.register import Registration, outdated, to_be_told, token
 from rooms.retention import due
 
 

@@ -68,6 +68,9 @@ MAY_SEND = {
     "room.move": MODERATOR,
     "room.extend": EVERYBODY,
     "room.ask_for_time": EVERYBODY,
+    "room.seat_table": EVERYBODY,
+    "room.renew_code": MODERATOR,
+    "room.forget_names": EVERYBODY,
     "card.submit": EVERYBODY,
     "card.edit": EVERYBODY,
     "card.withdraw": EVERYBODY,
@@ -77,6 +80,22 @@ MAY_SEND = {
     "summary.draft": EVERYBODY,
     "summary.submit": EVERYBODY,
     "summary.confirm": EVERYBODY,
+    "summary.air": ON_AIR,
+    "proposal.support": EVERYBODY,
+    "proposal.group": MODERATOR,
+    "proposal.order": MODERATOR,
+    "proposal.air": ON_AIR,
+    "room.raise_hand": EVERYBODY,
+    "room.lower_hand": EVERYBODY,
+    "room.give_floor": EVERYBODY,
+    "chat.send": EVERYBODY,
+    "chat.remove": EVERYBODY,
+    "room.ask_for_help": EVERYBODY,
+    "room.claim_help": MODERATOR,
+    "room.end_help": EVERYBODY,
+    "announcement.send": MODERATOR,
+    "announcement.withdraw": MODERATOR,
+    "announcement.seen": EVERYBODY,
     "room.away": (SYSTEM,),
     "room.release": (SYSTEM,),
     "link.create": ORGANISER,
@@ -98,8 +117,8 @@ MAY_WATCH = {
     "room": EVERYBODY,
     "board": EVERYBODY,
 }
-"""Kind of channel → roles. A room is for those in it, and for moderators. An output is also opened by its own token, and by
-nobody's cookie alone."""
+"""Kind of channel → roles. A room is for those in it, announced guests too: `rooms.breakout.may_watch`. An output
+is also opened by its own token, and by nobody's cookie alone."""
 
 Role = Literal["organiser", "moderator", "operator", "helper", "overlay"]
 NotesRight = Literal["write", "read", ""]

@@ -22,6 +22,8 @@ LEAST, MOST = 2, 75
 SECOND, MINUTE = 1_000, 60_000
 STAFF = ("helper", "moderator", "organiser")
 LEADERS = ("moderator", "organiser")
+TABLE = "table/"
+"""How the ids of participants begin who are a table; no browser has such an id."""
 Policy = Literal["assigned", "chosen", "mixed"]
 """People are told where, choose, or are told and may change."""
 Role = Literal["participant", "moderator", "note_taker"]
@@ -29,16 +31,20 @@ Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 class Seat(msgspec.Struct):
-    """One person's place in a room. `away_since` (ms): held, as they are not there (yet)."""
+    """One participant's place in a room. `away_since` (ms): held, as they are not there (yet); `heads`: how many people it is for,
+    more than one only at a table."""
 
     role: Role
     since: int
     away_since: int | None = None
+    heads: int = 1
 
 
 class Room(msgspec.Struct):
     """One room. `guests`: who is visiting, announced, without a seat; `ends_at` (ms): its own end, if it differs from the round's;
-    `asked`: who has asked for more time; `hands`: the speaker list; `away`: seats that are held."""
+    `asked`: who has asked for more time; `hands`: the speaker list, `speaker`: whose turn it is; `numbers`: how people without a
+    name are called here, for good; `active_at` (ms, a whole minute): when something was last said or written; `table`: a table
+    in the hall, with the browsers that speak for it."""
 
     id: str
     round: int
@@ -55,6 +61,22 @@ class Room(msgspec.Struct):
     closed: bool = False
     asked: list[str] = []
     hands: list[str] = []
+    speaker: str = ""
+    speaking_since: int | None = None
+    numbers: dict[str, int] = {}
+    active_at: int | None = None
+    table: bool = False
+    devices: list[str] = []
+
+    @property
+    def number(self) -> int:
+        """Its place in the round; what a table is called on the card that lies on it, all evening."""
+        return int(self.id.partition("-")[2])
+
+    @property
+    def people(self) -> int:
+        """How many have a seat, those included who are waited for."""
+        return sum(seat.heads for seat in self.seats.values())
 
     def role(self, person: str) -> Role:
         """What this person is here."""
@@ -64,10 +86,15 @@ class Room(msgspec.Struct):
         """Whether this person may act for the room."""
         return person in self.moderators or person == self.note_taker
 
+    def sit(self, person: str, now: int, away_since: int | None) -> None:
+        """Give them a seat, and a number that stays theirs."""
+        self.numbers.setdefault(person, len(self.numbers) + 1)
+        self.seats[person] = Seat(self.role(person), now, away_since)
+
     @property
     def free(self) -> int:
         """Seats that nobody has and nobody is waited for."""
-        return self.capacity - len(self.seats)
+        return self.capacity - self.people
 
 
 class Round(msgspec.Struct):
@@ -99,12 +126,15 @@ class Participant(msgspec.Struct):
 
 
 class Rounds(msgspec.Struct):
-    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, and whose seats are held since when (ms)."""
+    """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, whose seats are held since when (ms), which browser
+    speaks for which table (a room's id), and how often a table's code was renewed, by the table's number."""
 
     items: dict[int, Round] = {}
     rooms: dict[str, Room] = {}
     people: dict[str, Participant] = {}
     away: dict[str, int] = {}
+    tables: dict[str, str] = {}
+    renewed: dict[int, int] = {}
 
     def get(self, number: int) -> Round:
         """Refuses `unknown_round`."""
@@ -125,13 +155,34 @@ class Rounds(msgspec.Struct):
         return [self.rooms[id] for id in round.rooms]
 
     def room_of(self, round: Round, person: str) -> Room | None:
-        """Where this person has a seat in the round."""
-        return next((room for room in self.of(round) if person in room.seats), None)
+        """Where this person has a seat in the round, or had the last one, as a room that is closed keeps its people."""
+        mine = [room for room in self.of(round) if person in room.seats]
+        return next((room for room in mine if not room.closed), mine[-1] if mine else None)
+
+    def seat_in(self, round: Round, person: str) -> Room | None:
+        """The room in which this person has a seat now."""
+        room = self.room_of(round, person)
+        return None if room is None or room.closed else room
+
+    def table_of(self, browser: str) -> Room | None:
+        """The room of the table that this browser speaks for."""
+        return self.rooms.get(self.tables.get(browser, ""))
 
 
 def self_of(event: Event, person: str) -> str:
-    """How this person takes part: by their registration if they have just one for one person, so that every device of theirs is the
-    same participant; else as the browser that it is. Whoever has begun as a browser stays it."""
+    """How this person takes part: as the table whose device this is, else as themselves."""
+    table = event.rounds.table_of(person)
+    return own_self(event, person) if table is None else at_table(table)
+
+
+def at_table(room: Room) -> str:
+    """Everybody at the table who has no device of their own, as one participant: whichever device speaks for them."""
+    return f"{TABLE}{room.id}"
+
+
+def own_self(event: Event, person: str) -> str:
+    """How this person takes part apart from any table: by their registration if they have just one for one person, so that every
+    device of theirs is the same participant; else as the browser that it is. Whoever has begun as a browser stays it."""
     if person in event.rounds.people:
         return person
     numbers = event.registrations.of_person.get(person, ())
@@ -158,7 +209,7 @@ def seated(event: Event, actor: Actor, id: str) -> Room:
     person = self_of(event, actor.person)
     if person not in room.seats and person not in room.guests and not room.leads(person):
         raise Refused("not_your_room", field="room", room="")
-    if event.rounds.items[room.round].state != "open" or room.closed:
+    if not is_open(event, id):
         raise Refused("round_closed", field="room")
     return room
 
@@ -170,15 +221,29 @@ def may_write_notes(event: Event, actor: Actor, id: str) -> bool:
     except Refused:
         return False
     return True
+def may_lead(event: Event, actor: Actor, room: Room) -> bool:
+    """Whether this person may act for the room: who was named to, moderators of the plenary, and where nobody was named, everybody
+    in it."""
+    person = self_of(event, actor.person)
+    named = room.moderators or room.note_taker
+    return room.leads(person) or actor.any_of(*LEADERS) or (not named and (person in room.seats or person in room.guests))
 
 
 def may_watch(event: Event, actor: Actor, id: str) -> bool:
-    """Whether this person may see what is said in the room: who has a seat there, leads it, visits it, or is staff."""
+    """Whether this person may see what is said in the room: who has a seat there, leads it, or visits it. Moderators and organisers
+    too, but not while people talk there: nobody listens unannounced, so they visit first."""
     room = event.rounds.rooms.get(id)
     if room is None:
         return False
     person = self_of(event, actor.person)
-    return person in room.seats or person in room.guests or room.leads(person) or actor.any_of(*LEADERS)
+    inside = person in room.seats or person in room.guests or room.leads(person)
+    return inside or (actor.any_of(*LEADERS) and not is_open(event, room.id))
+
+
+def is_open(event: Event, id: str) -> bool:
+    """Whether people work in this room now."""
+    room = event.rounds.rooms[id]
+    return event.rounds.items[room.round].state == "open" and not room.closed
 
 
 def end_of(event: Event, room: Room) -> int | None:
@@ -201,8 +266,10 @@ def while_open(event: Event, number: int) -> Round:
 
 def browsers(event: Event, participant: str) -> list[str]:
     """The ids of the browsers of a participant."""
-    kind, _, number = participant.partition("/")
-    return list(event.registrations.items[int(number)].people) if kind == "registration" else [participant]
+    kind, _, rest = participant.partition("/")
+    if kind == "registration":
+        return list(event.registrations.items[int(rest)].people)
+    return list(event.rounds.rooms[rest].devices) if participant.startswith(TABLE) else [participant]
 
 
 def everybody(event: Event) -> set[str]:
@@ -211,9 +278,33 @@ def everybody(event: Event) -> set[str]:
 
 
 def rooms_with(event: Event, person: str) -> list[str]:
-    """The documents of the rooms that show this person's name."""
-    me = self_of(event, person)
-    return [f"room/{room.id}" for room in event.rounds.rooms.values() if me in room.seats or me in room.guests]
+    """The documents of the rooms that show this person's (or table's) name."""
+    me = own_self(event, person)
+    return [key for room in event.rounds.rooms.values() if me in room.seats or me in room.guests for key in shown_in(room, me)]
+
+
+def shown_in(room: Room, person: str) -> list[str]:
+    """The documents of a room that show this person and whether they are there."""
+    listed = person in room.hands or person == room.speaker
+    return [f"room/{room.id}", *((f"hands/{room.id}", f"work/{room.id}") if listed else ())]
+
+
+def stir(room: Room, now: int) -> list[str]:
+    """Something is said in the room. The moderators' page is told once a minute, whatever the number of rooms and messages."""
+    minute = now - now % MINUTE
+    if room.active_at == minute:
+        return []
+    room.active_at = minute
+    return [f"work/{room.id}"]
+
+
+def signed(event: Event, person: str) -> list[str]:
+    """The documents in small groups that show this person's (or table's) name."""
+    me = own_self(event, person)
+    cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
+    coming = [f"help/{id}" for id, call in event.help.calls.items() if call.by == me]
+    said = [f"chat/{number}" for number in event.talk.by(me)]
+    return [*rooms_with(event, person), *coming, *cards, *said]
 
 
 def seats_of(event: Event, participants: Iterable[str]) -> Iterator[str]:
@@ -227,6 +318,8 @@ def unseat(event: Event, room: Room, person: str) -> None:
     for people in (room.hands, room.asked):
         if person in people:
             people.remove(person)
+    if person == room.speaker:
+        room.speaker, room.speaking_since = "", None
     hold(event, room, person, None)
 
 

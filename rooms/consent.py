@@ -14,7 +14,7 @@ from rooms.places import Place, Purpose
 if TYPE_CHECKING:
     from rooms.event import Event
     from rooms.programme import Programme
-    from rooms.registration import Registration
+    from rooms.register import Registration
 
 Way = Literal["web", "email", "phone", "desk"]
 """How somebody registered, and so how they consented."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
+from rooms.announcements import Announcements
 from rooms.breakout import Rounds
 from rooms.contributions import Contributions
+from rooms.help import Help
 from rooms.inbox import Inbox
 from rooms.joining import Attendance
 from rooms.messages import Messages
 from rooms.programme import Phase, Programme
-from rooms.registration import Registrations
+from rooms.register import Registrations
 from rooms.results import Results
 from rooms.support import Supports
+from rooms.talk import Talk
 
 
 class Event(msgspec.Struct):
@@ -33,3 +36,6 @@ class Event(msgspec.Struct):
     inbox: Inbox = msgspec.field(default_factory=Inbox)
     rounds: Rounds = msgspec.field(default_factory=Rounds)
     results: Results = msgspec.field(default_factory=Results)
+    talk: Talk = msgspec.field(default_factory=Talk)
+    help: Help = msgspec.field(default_factory=Help)
+    announcements: Announcements = msgspec.field(default_factory=Announcements)

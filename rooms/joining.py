@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rooms import text
+from rooms.breakout import signed
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.entrance import admits
-from rooms.results import signed
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -47,8 +47,9 @@ class Joined(Change, frozen=True, tag="joined"):
 
 
 class Renamed(Change, frozen=True, tag="renamed"):
-    """What the people table has under this id has changed: a person's id, `contribution/<n>` for who signed it, `registration/<n>`
-    and `mail/<n>` with their `/email`, `/phone` and so on. It itself is in that table only."""
+    """What the people table has under this id has changed: a person's id, `contribution/<n>` and `card/<n>` for who signed it,
+    `table/<room>` for who sits there, `registration/<n>` and `mail/<n>` with their `/email`, `/phone` and so on. It itself is in
+    that table only."""
 
     person: str
 
@@ -87,6 +88,10 @@ def renamed(event: Event, change: Renamed, now: int, by: str) -> tuple[str, ...]
     kind, _, rest = change.person.partition("/")
     if kind in ("registration", "mail"):
         return (f"{kind}/{rest.partition('/')[0]}",)
+    if kind == "card":
+        return (change.person,)
+    if kind == "table":
+        return tuple(signed(event, change.person))
     if kind != "contribution":
         return (f"person/{change.person}", *signed(event, change.person))
     on_air = f"contribution/{event.contributions.on_air}"

@@ -20,7 +20,7 @@ from rooms.programme import ms
 
 if TYPE_CHECKING:
     from rooms.event import Event
-    from rooms.registration import Registration
+    from rooms.register import Registration
 
 Reach = Literal["email", "phone"]
 Kind = Literal[

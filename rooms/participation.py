@@ -5,7 +5,7 @@ Nobody is lost: who comes late is placed by the round's policy, who finds all ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,20 +14,23 @@ from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
 from rooms.breakout import (
     SECOND,
     STAFF,
+    TABLE,
     Number,
     Participant,
-    Room,
     Round,
-    Seat,
+    at_table,
     hold,
+    own_self,
     running_round,
     seats_of,
     self_of,
+    shown_in,
     tag,
     tagged,
     unseat,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.help import call_documents, settle_call
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -130,6 +133,13 @@ class Waits(Change, frozen=True, tag="round_waits"):
     person: str
 
 
+class AtTable(Change, frozen=True, tag="table_device"):
+    """This browser speaks for the table that is this room, or (empty) for none any more."""
+
+    person: str
+    room: str
+
+
 class WentAway(Change, frozen=True, tag="room_away"):
     """Their seat is held, or they are back on it."""
 
@@ -145,13 +155,18 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     """Refuses `unknown_topic`."""
     if any(event.programme.topic(topic) is None for topic in command.topics):
         raise Refused("unknown_topic", field="topics")
-    person = self_of(event, actor.person)
-    outcome = Outcome([Joined(person, command.topics, command.languages, command.together[:40], command.apart[:40])])
-    outcome.result = {"room": "", "waiting": False}
+    outcome = Outcome([], {"room": "", "waiting": False})
+    table = event.rounds.table_of(actor.person)
+    if table is not None and not table.closed:
+        outcome.result["room"] = table.id
+        return outcome
+    leave_table(event, outcome, actor.person)
+    person = own_self(event, actor.person)
+    outcome.changes.append(Joined(person, command.topics, command.languages, command.together[:40], command.apart[:40]))
     running = running_round(event)
     if running is None:
         return outcome
-    room = event.rounds.room_of(running, person)
+    room = event.rounds.seat_in(running, person)
     if room is None and running.policy != "chosen":
         wish = _wish(event, person, running, Participant(command.topics, command.languages, command.together, command.apart))
         slots = _slots(event, running)
@@ -168,7 +183,7 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
 
 def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outcome:
     """The result says who goes where and which condition could not be met. Refuses `unknown_round`, `round_closed`, `unknown_room`,
-    `room_full`."""
+    `room_full`, `table_stays`."""
     round = event.rounds.get(command.round)
     if round.state == "closed":
         raise Refused("round_closed", field="round")
@@ -177,11 +192,15 @@ def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outc
     for room in by_hand.values():
         if room not in round.rooms:
             raise Refused("unknown_room", field="by_hand")
-    people = list(dict.fromkeys((known.get(one, one) for one in command.people) if command.people else event.rounds.people))
+    # Whoever speaks for a table has no seat besides.
+    lent = {own_self(event, browser) for browser, id in event.rounds.tables.items() if id in round.rooms}
+    everybody = [one for one in event.rounds.people if one not in lent]
+    people = list(dict.fromkeys((known.get(one, one) for one in command.people) if command.people else everybody))
+    _check_no_table((*people, *by_hand), "people")
     leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
     wishes = [
         _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
-        for person in dict.fromkeys((*people, *leaders, *by_hand))
+        for person in dict.fromkeys((*people, *leaders, *by_hand, *round.waiting))
     ]
     made = assign(wishes, _slots(event, round, but={wish.person for wish in wishes}), command.conditions, command.seed)
     _check_by_hand(by_hand, made)
@@ -204,8 +223,14 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
     round = event.rounds.items[room.round]
     if round.state != "open" or room.closed:
         raise Refused("round_closed", field="room")
-    person = self_of(event, actor.person)
-    outcome = Outcome([], {"room": room.id, "role": room.role(person)})
+    outcome = Outcome([], {"room": room.id})
+    table = event.rounds.table_of(actor.person)
+    if table is not None and table is not room:
+        if not table.closed:
+            raise Refused("not_your_room", field="room", room=table.id)
+        leave_table(event, outcome, actor.person)
+    person = self_of(event, actor.person) if table is room else own_self(event, actor.person)
+    outcome.result["role"] = room.role(person)
     seat = room.seats.get(person)
     if seat is not None:
         if seat.away_since is not None:
@@ -216,7 +241,7 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
         if person not in room.guests:
             outcome.changes.append(Entered(room.id, person, guest=True))
         return outcome
-    mine = event.rounds.room_of(round, person)
+    mine = event.rounds.seat_in(round, person)
     if not room.leads(person) and (round.policy == "assigned" or (mine is not None and not round.come_and_go)):
         raise Refused("not_your_room", field="room", room=mine.id if mine else "")
     if room.free < 1:
@@ -225,30 +250,35 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
         outcome.changes.append(Left(mine.id, person))
     outcome.changes.append(Entered(room.id, person))
     if mine is not None:
-        _fill(event, outcome, round, mine)
+        fill(event, outcome, round)
     return outcome
 
 
 def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
-    """Done already if they are not there. Refuses `unknown_room`."""
+    """Done already if they are not there, or if it is over: who was in a room stays to be read. Refuses `unknown_room`."""
     room = event.rounds.room(command.room)
+    round = event.rounds.items[room.round]
     person = self_of(event, actor.person)
     outcome = Outcome([], {"room": room.id})
-    if person in room.seats or person in room.guests:
+    if person == at_table(room):
+        leave_table(event, outcome, actor.person)
+    elif person in room.guests or (person in room.seats and not room.closed):
         outcome.changes.append(Left(room.id, person))
-        if person in room.seats:
-            _fill(event, outcome, event.rounds.items[room.round], room)
+        settle_call(event, outcome, room, person)
+    if outcome.changes and round.state == "open":
+        fill(event, outcome, round)
     return outcome
 
 
 def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
-    """Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`."""
+    """Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`, `table_stays`."""
     room = event.rounds.room(command.to)
     round = event.rounds.items[room.round]
     if round.state == "closed" or room.closed:
         raise Refused("round_closed", field="to")
     person = tagged(event).get(command.person, command.person)
-    mine = event.rounds.room_of(round, person)
+    _check_no_table((person,), "person")
+    mine = event.rounds.seat_in(round, person)
     if mine is None and person not in round.waiting and person not in event.rounds.people:
         raise Refused("unknown_person", field="person")
     outcome = Outcome([], {"room": room.id})
@@ -257,8 +287,8 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     if room.free < 1:
         raise Refused("room_full", field="to", room=_emptiest(event, round))
     outcome.changes.append(Assigned(round.number, round.seed, {person: room.id}, ()))
-    if mine is not None:
-        _fill(event, outcome, round, mine)
+    if mine is not None and round.state == "open":
+        fill(event, outcome, round)
     return outcome
 
 
@@ -266,20 +296,22 @@ def away(event: Event, actor: Actor, command: Away, now: int) -> Outcome:
     """Nothing if it is so already. Refuses `unknown_room`."""
     room = event.rounds.room(command.room)
     seat = room.seats.get(command.person)
-    if seat is None or room.closed or (seat.away_since is not None) == command.away:
+    is_open = event.rounds.items[room.round].state == "open" and not room.closed
+    if seat is None or not is_open or (seat.away_since is not None) == command.away:
         return Outcome()
     return Outcome([WentAway(room.id, command.person, command.away)])
 
 
 def release(event: Event, actor: Actor, command: Release, now: int) -> Outcome:
-    """Nothing if they came back meanwhile. Refuses `unknown_room`."""
+    """Nothing if they came back meanwhile, and for a table: its people sit there, whatever its device does. Refuses
+    `unknown_room`."""
     room = event.rounds.room(command.room)
     round = event.rounds.items[room.round]
-    seat = room.seats.get(command.person)
+    seat = None if command.person == at_table(room) else room.seats.get(command.person)
     if seat is None or seat.away_since != command.away_since or now < command.away_since + round.hold * SECOND:
         return Outcome()
     outcome = Outcome([Left(room.id, command.person)])
-    _fill(event, outcome, round, room)
+    fill(event, outcome, round)
     return outcome
 
 
@@ -290,7 +322,7 @@ def timers(event: Event) -> Iterator[Timer]:
         return
     for key, since in event.rounds.away.items():
         id, _, person = key.partition("/")
-        if id in round.rooms:
+        if id in round.rooms and not person.startswith(TABLE):
             command = Release(room=id, person=person, away_since=since)
             yield Timer(since + round.hold * SECOND, f"timer/seat/{key}/{since}", "room.release", command)
 
@@ -299,11 +331,9 @@ def _wish(event: Event, person: str, round: Round, wishes: Participant, by_hand:
     rooms = event.rounds.of(round)
     leads = next((room.id for room in rooms if room.leads(person)), "")
     moderates = any(person in room.moderators for room in rooms)
-    number = person.partition("/")[2]
-    place = event.registrations.items[int(number)].place if person.startswith("registration/") else event.attendance.place(person)
     return Wish(
         person=person,
-        place="hall" if place == "hall" else "home",
+        place="hall" if _in_hall(event, person) else "home",
         topics=wishes.topics,
         languages=wishes.languages,
         moderates=moderates,
@@ -313,21 +343,32 @@ def _wish(event: Event, person: str, round: Round, wishes: Participant, by_hand:
     )
 
 
+def _in_hall(event: Event, person: str) -> bool:
+    number = person.partition("/")[2]
+    place = event.registrations.items[int(number)].place if person.startswith("registration/") else event.attendance.place(person)
+    return place == "hall"
+
+
 def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
-    """The open rooms, with the seats taken by those who are not assigned now."""
+    """The open rooms, with the seats taken by those who are not assigned now. The lot puts nobody who is at home at a table."""
     away = but or set()
     return [
         Slot(
             id=room.id,
             topic=room.topic,
             capacity=room.capacity,
-            taken=sum(person not in away for person in room.seats),
+            taken=sum(seat.heads for person, seat in room.seats.items() if person not in away),
             languages=room.languages,
-            place="",
+            place="hall" if room.table else "",
         )
         for room in event.rounds.of(round)
         if not room.closed
     ]
+
+
+def _check_no_table(people: Iterable[str], field: str) -> None:
+    if any(person.startswith(TABLE) for person in people):
+        raise Refused("table_stays", field=field)
 
 
 def _check_by_hand(by_hand: dict[str, str], made: Assignment) -> None:
@@ -342,10 +383,55 @@ def _emptiest(event: Event, round: Round) -> str:
     return max(rooms, key=lambda room: room.free).id if rooms else ""
 
 
-def _fill(event: Event, outcome: Outcome, round: Round, room: Room) -> None:
-    """The seat that becomes free goes to the first who waits."""
-    if round.waiting and round.state == "open" and not room.closed:
-        outcome.changes.append(Assigned(round.number, round.seed, {round.waiting[0]: room.id}, ()))
+def leave_table(event: Event, outcome: Outcome, browser: str) -> None:
+    """The browser speaks for no table any more. With its last device a table gives up its seats, unless all is over."""
+    table = event.rounds.table_of(browser)
+    if table is None:
+        return
+    outcome.changes.append(AtTable(browser, ""))
+    if table.devices == [browser] and not table.closed:
+        outcome.changes.append(Left(table.id, at_table(table)))
+
+
+def fill(event: Event, outcome: Outcome, round: Round, heads: dict[str, int] | None = None) -> None:
+    """Seats that are free after what the outcome says already (and with so many `heads` at the tables in these rooms) go to those
+    who wait, in their order; those at a table to people in the hall. Nobody is put to those whom they must not meet: they wait
+    on."""
+    seats = {room.id: {one: seat.heads for one, seat in room.seats.items()} for room in event.rounds.of(round) if not room.closed}
+    waiting = dict.fromkeys(round.waiting)
+    for change in outcome.changes:
+        if isinstance(change, Left):
+            seats.get(change.room, {}).pop(change.person, None)
+        elif isinstance(change, Entered) and not change.guest:
+            _put(seats, waiting, change.person, change.room)
+        elif isinstance(change, Assigned):
+            for person, id in change.seats.items():
+                _put(seats, waiting, person, id)
+    for id, number in (heads or {}).items():
+        seats[id][at_table(event.rounds.rooms[id])] = number
+    found: dict[str, str] = {}
+    for person in list(waiting):
+        free = {id: event.rounds.rooms[id].capacity - sum(there.values()) for id, there in seats.items()}
+        may = [id for id, there in seats.items() if free[id] > 0 and _may_sit(event, person, id, there)]
+        if may:
+            found[person] = max(may, key=lambda one: free[one])
+            _put(seats, waiting, person, found[person])
+    if found:
+        outcome.changes.append(Assigned(round.number, round.seed, found, ()))
+
+
+def _put(seats: dict[str, dict[str, int]], waiting: dict[str, None], person: str, room: str) -> None:
+    waiting.pop(person, None)
+    for there in seats.values():
+        there.pop(person, None)
+    seats[room][person] = 1
+
+
+def _may_sit(event: Event, person: str, room: str, there: Iterable[str]) -> bool:
+    people = event.rounds.people
+    apart = people[person].apart if person in people else ""
+    meets = apart and any(one in people and people[one].apart == apart for one in there)
+    return not meets and (not event.rounds.rooms[room].table or _in_hall(event, person))
 
 
 # Applying.
@@ -363,19 +449,23 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
     round.seed = change.seed
     touched: dict[str, None] = {}
     for person, id in change.seats.items():
-        old, room = event.rounds.room_of(round, person), event.rounds.rooms[id]
+        old, room = event.rounds.seat_in(round, person), event.rounds.rooms[id]
         if old is room:
             continue
         if old is not None:
+            touched |= dict.fromkeys((*shown_in(old, person), *call_documents(event, (old.id,))))
             unseat(event, old, person)
-            touched[f"room/{old.id}"] = None
         # Before the round begins nobody can be late.
-        room.seats[person] = Seat(room.role(person), now, now if round.state == "open" else None)
+        room.sit(person, now, now if round.state == "open" else None)
         hold(event, room, person, room.seats[person].away_since)
         if person in round.waiting:
             round.waiting.remove(person)
-        touched[f"room/{id}"] = None
+        touched |= dict.fromkeys((f"room/{id}", *call_documents(event, (id,))))
     for person in change.waiting:
+        old = event.rounds.seat_in(round, person)
+        if old is not None:
+            touched |= dict.fromkeys((*shown_in(old, person), *call_documents(event, (old.id,))))
+            unseat(event, old, person)
         if person not in round.waiting:
             round.waiting.append(person)
     return ("rounds", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
@@ -386,15 +476,18 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     room = event.rounds.rooms[change.room]
     if change.guest:
         room.guests.append(change.person)
-        return (f"room/{room.id}",)
-    seat = room.seats.setdefault(change.person, Seat(room.role(change.person), now))
-    seat.away_since = None
+        return (f"room/{room.id}", *call_documents(event, (room.id,)))
+    if change.person not in room.seats:
+        room.sit(change.person, now, None)
+    room.seats[change.person].away_since = None
     hold(event, room, change.person, None)
     round = event.rounds.items[room.round]
     if change.person in round.waiting:
         round.waiting.remove(change.person)
-    event.rounds.people.setdefault(change.person, Participant())
-    return ("rounds", f"room/{room.id}", *seats_of(event, (change.person,)))
+    if not change.person.startswith(TABLE):
+        event.rounds.people.setdefault(change.person, Participant())
+    shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
+    return ("rounds", *shown, *seats_of(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -402,8 +495,9 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     room = event.rounds.rooms[change.room]
     if change.person in room.guests:
         room.guests.remove(change.person)
+    shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
     unseat(event, room, change.person)
-    return ("rounds", "rights", f"room/{room.id}", *seats_of(event, (change.person,)))
+    return ("rounds", "rights", *shown, *seats_of(event, (change.person,)))
 
 
 def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
@@ -414,12 +508,28 @@ def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
     return ("rounds", *seats_of(event, (change.person,)))
 
 
+def device(event: Event, change: AtTable, now: int, by: str) -> tuple[str, ...]:
+    """One more device of the table, or one less."""
+    old = event.rounds.table_of(change.person)
+    if old is not None:
+        old.devices.remove(change.person)
+        del event.rounds.tables[change.person]
+    if change.room:
+        room = event.rounds.rooms[change.room]
+        event.rounds.tables[change.person] = room.id
+        room.devices.append(change.person)
+        waiting, me = event.rounds.items[room.round].waiting, own_self(event, change.person)
+        if me in waiting:
+            waiting.remove(me)
+    return ("rounds", "rights", f"seat/{change.person}")
+
+
 def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, ...]:
     """Held since now, or sat on again."""
     room = event.rounds.rooms[change.room]
     room.seats[change.person].away_since = now if change.away else None
     hold(event, room, change.person, now if change.away else None)
-    return (f"room/{room.id}",)
+    return tuple(shown_in(room, change.person))
 
 
 COMMANDS: Commands = {
@@ -438,4 +548,5 @@ CHANGES: Changes = {
     Left: left,
     Waits: waits,
     WentAway: went_away,
+    AtTable: device,
 }

@@ -1,18 +1,21 @@
 """What small groups work out: suggestion cards with support and groups, and the summary that goes to the plenary.
 
 A card is one thought. The room marks those that it proposes; its summary has three parts. Both reach the plenary's board when the
-room's moderator confirms them; what nobody has confirmed at the end waits in a tray, and stays.
+room's moderator confirms them; what nobody has confirmed at the end waits in a tray, and stays. What the plenary does with
+them there: rooms/plenary.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeGuard
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal, TypeGuard, get_args
 
 import msgspec
 
 from rooms import text
-from rooms.breakout import LEADERS, Room, rooms_with, seated, self_of
+from rooms.breakout import LEADERS, Room, at_table, may_lead, seated, self_of, stir
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
+from rooms.joining import rename
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -25,11 +28,13 @@ MOST_CARDS = 500
 """In one room."""
 Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 SummaryState = Literal["draft", "submitted", "confirmed"]
+Part = Literal["discussed", "proposed", "open"]
 
 
 class Card(msgspec.Struct):
     """One thought. `group`: the name of what it belongs to; `proposed`: the room wants it to go to the plenary; `rows`: rows of the
-    log that hold its text."""
+    log that hold its text. On the plenary's board: `heading` it stands under, `turn` there (0: it has never been there), `plenary`:
+    who supports it there."""
 
     number: int
     room: str
@@ -41,11 +46,14 @@ class Card(msgspec.Struct):
     withdrawn: bool = False
     supporters: set[str] = set()
     rows: list[int] = []
+    heading: int = 0
+    turn: int = 0
+    plenary: set[str] = set()
 
 
 class Summary(msgspec.Struct):
     """What a room says to the plenary. `by`: who wrote last; `confirmed_at` in ms, and how many `people` were in the
-    room then."""
+    room then; `versions`: part → row of the log that has changed it last."""
 
     room: str
     discussed: str = ""
@@ -55,15 +63,42 @@ class Summary(msgspec.Struct):
     by: str = ""
     confirmed_at: int | None = None
     people: int = 0
+    versions: dict[str, int] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is written."""
+        return not (self.discussed or self.proposed or self.open)
+
+
+class Heading(msgspec.Struct):
+    """What the plenary puts proposals of several rooms together under."""
+
+    number: int
+    title: str
+    turn: int
+
+
+class OnAir(msgspec.Struct):
+    """What of a room is on stage and overlay, since when (ms): a card, or a part of its summary."""
+
+    room: str
+    part: str
+    card: int
+    since: int
 
 
 class Results(msgspec.Struct):
-    """All cards by number, by room, and the summaries by room. `wiped`: rooms whose notes are deleted for good."""
+    """All cards by number, by room, and the summaries by room; rooms whose notes are `wiped` for good; headings of the board, its
+    last turn given, and what of it is on air."""
 
     cards: dict[int, Card] = {}
     of_room: dict[str, list[int]] = {}
     summaries: dict[str, Summary] = {}
     wiped: set[str] = set()
+    headings: dict[int, Heading] = {}
+    turns: int = 0
+    on_air: OnAir | None = None
 
     def card(self, number: int) -> Card:
         """Refuses `unknown_card`."""
@@ -76,12 +111,22 @@ class Results(msgspec.Struct):
         """The cards of a room that nobody has taken back."""
         return [card for number in self.of_room.get(room, ()) if not (card := self.cards[number]).withdrawn]
 
+    def confirmed(self, room: str) -> bool:
+        """Whether what the room says is on the board."""
+        summary = self.summaries.get(room)
+        return summary is not None and summary.state == "confirmed"
+
+    def is_proposal(self, card: Card) -> bool:
+        """Whether the card is on the board: proposed by its room, whose results are confirmed."""
+        return card.proposed and not card.withdrawn and self.confirmed(card.room)
+
 
 class Submit(Command, frozen=True):
-    """Write a card."""
+    """Write a card. `name`: who of a table says so; it signs this card only."""
 
     room: str
     text: str
+    name: str | None = None
 
 
 class Edit(Command, frozen=True):
@@ -119,12 +164,14 @@ class Propose(Command, frozen=True):
 
 
 class Draft(Command, frozen=True):
-    """Write the summary, or one of its parts. With none of them, make a first draft of cards and notes."""
+    """Write the summary, or one of its parts. With none of them, make a first draft of cards and notes. `seen`: the version that
+    was written on."""
 
     room: str
     discussed: str | None = None
     proposed: str | None = None
     open: str | None = None
+    seen: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] | None = None
 
 
 class Noted(Draft, frozen=True):
@@ -208,22 +255,35 @@ class Stated(Change, frozen=True, tag="summary_stated"):
 
 
 def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
-    """Refuses `unknown_room`, `not_your_room`, `round_closed`, `card_*`, `too_many_cards`."""
+    """Refuses `unknown_room`, `not_your_room`, `round_closed`, `card_*`, `too_many_cards`, `name_too_long`, and `forbidden` a name
+    to whoever has one of their own."""
     room = seated(event, actor, command.room)
+    person = self_of(event, actor.person)
+    if command.name and person != at_table(room):
+        raise Refused("forbidden", field="name")
     if len(event.results.of_room.get(room.id, ())) >= MOST_CARDS:
         raise Refused("too_many_cards", field="text", most=MOST_CARDS)
     words = text.within(command.text, "card", MIN_CARD, MAX_CARD)
     number = len(event.results.cards) + 1
-    return Outcome([Submitted(number, room.id, words, self_of(event, actor.person))], {"card": number})
+    outcome = Outcome([Submitted(number, room.id, words, person)], {"card": number})
+    rename(outcome, f"card/{number}", command.name or None)
+    return outcome
 
 
 def edit(event: Event, actor: Actor, command: Edit, now: int) -> Outcome:
-    """Refuses `unknown_card`, `not_your_room`, `round_closed`, `forbidden`, `card_*`."""
+    """What somebody who does not lead the room makes of a proposal is one no more, until it is proposed again: it may be on the
+    board. Refuses `unknown_card`, `not_your_room`, `round_closed`, `forbidden`, `card_*`."""
     card, room = _card(event, actor, command.card)
-    if card.person != self_of(event, actor.person) and not _leads(event, actor, room):
+    leads = may_lead(event, actor, room)
+    if card.person != self_of(event, actor.person) and not leads:
         raise Refused("forbidden", field="card")
     words = text.within(command.text, "card", MIN_CARD, MAX_CARD)
-    return Outcome([Edited(card.number, words)] if words != card.text else [], {"card": card.number})
+    outcome = Outcome([], {"card": card.number})
+    if words != card.text:
+        outcome.changes.append(Edited(card.number, words))
+        if card.proposed and not leads:
+            outcome.changes.insert(0, Proposed(card.number, on=False))
+    return outcome
 
 
 def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome:
@@ -231,7 +291,9 @@ def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome
     card = event.results.card(command.card)
     if card.person != self_of(event, actor.person):
         raise Refused("forbidden", field="card")
-    return Outcome([Withdrawn(card.number)], {"card": card.number}, forget=list(card.rows))
+    outcome = Outcome([Withdrawn(card.number)], {"card": card.number}, forget=list(card.rows))
+    rename(outcome, f"card/{card.number}", "")
+    return outcome
 
 
 def group(event: Event, actor: Actor, command: Group, now: int) -> Outcome:
@@ -254,25 +316,32 @@ def support(event: Event, actor: Actor, command: Support, now: int) -> Outcome:
 
 
 def propose(event: Event, actor: Actor, command: Propose, now: int) -> Outcome:
-    """By who leads the room; where nobody is to lead it, by anybody in it. Refuses `unknown_card`, `not_your_room`, `round_closed`,
-    `forbidden`."""
-    card, room = _card(event, actor, command.card)
-    if not _leads(event, actor, room):
+    """By who leads the room, also after its end; where nobody is to lead it, by anybody in it. Refuses `unknown_card`,
+    `not_your_room`, `forbidden`."""
+    card = event.results.card(command.card)
+    room = _had(event, actor, card.room)
+    if not may_lead(event, actor, room):
         raise Refused("forbidden", field="card")
     return Outcome([Proposed(card.number, command.on)] if command.on != card.proposed else [], {"card": card.number})
 
 
 def draft(event: Event, actor: Actor, command: Draft, now: int) -> Outcome:
-    """Refuses `unknown_room`, `not_your_room`, `summary_too_long`."""
+    """What is confirmed is written on by whoever may confirm it. Refuses `unknown_room`, `not_your_room`, `forbidden`,
+    `summary_too_long`, `summary_changed`: somebody else has, since it was `seen`."""
     room = _had(event, actor, command.room)
     old = event.results.summaries.get(room.id, Summary(room.id))
+    if old.state == "confirmed" and not may_lead(event, actor, room):
+        raise Refused("forbidden", field="room")
     parts = {"discussed": command.discussed, "proposed": command.proposed, "open": command.open}
     if all(part is None for part in parts.values()):
         parts = _first(event, room, old, command.notes if isinstance(command, Noted) else "")
     said = {
         name: getattr(old, name) if part is None else text.within(part, "summary", 0, MAX_PART) for name, part in parts.items()
     }
-    changed = any(said[name] != getattr(old, name) for name in said)
+    changed = [name for name in said if said[name] != getattr(old, name)]
+    for name in changed:
+        if command.seen is not None and old.versions.get(name, 0) > command.seen:
+            raise Refused("summary_changed", field=name)
     changes: list[Change] = [Drafted(room.id, **said, person=self_of(event, actor.person))] if changed else []
     return Outcome(changes, {"room": room.id, "state": "draft" if changed else old.state})
 
@@ -289,7 +358,7 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
     """By the room's moderator; if there is none, by its note-taker; by moderators of the plenary and organisers always. Refuses
     `unknown_room`, `not_your_room`, `forbidden`, `summary_missing`."""
     room = _had(event, actor, command.room)
-    if not _leads(event, actor, room):
+    if not may_lead(event, actor, room):
         raise Refused("forbidden", field="room")
     summary = _written(event, room)
     state: SummaryState = "confirmed" if command.on else "submitted"
@@ -304,7 +373,7 @@ def wants_notes(command: Command) -> TypeGuard[Draft]:
 
 def noted(command: Draft, notes: str) -> Noted:
     """The same with the text of the room's notes."""
-    return Noted(room=command.room, notes=notes)
+    return Noted(**msgspec.structs.asdict(command), notes=notes)
 
 
 def forgotten(change: Change) -> Change:
@@ -316,13 +385,6 @@ def confirmed_rooms(event: Event) -> list[str]:
     """The rooms whose results are on the board, in the order of confirmation."""
     done = [summary for summary in event.results.summaries.values() if summary.state == "confirmed"]
     return [summary.room for summary in sorted(done, key=lambda one: one.confirmed_at or 0)]
-
-
-def signed(event: Event, person: str) -> list[str]:
-    """The documents in small groups that show this person's name."""
-    me = self_of(event, person)
-    cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
-    return [*rooms_with(event, person), *cards]
 
 
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
@@ -339,15 +401,9 @@ def _had(event: Event, actor: Actor, id: str) -> Room:
     return room
 
 
-def _leads(event: Event, actor: Actor, room: Room) -> bool:
-    person = self_of(event, actor.person)
-    # Where nobody was named to lead, everybody in the room does.
-    return room.leads(person) or actor.any_of(*LEADERS) or not (room.moderators or room.note_taker)
-
-
 def _written(event: Event, room: Room) -> Summary:
     summary = event.results.summaries.get(room.id)
-    if summary is None or not (summary.discussed or summary.proposed or summary.open):
+    if summary is None or summary.empty:
         raise Refused("summary_missing", field="room")
     return summary
 
@@ -371,7 +427,8 @@ def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, 
     """The new card."""
     event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, rows=[event.seq])
     event.results.of_room.setdefault(change.room, []).append(change.number)
-    return (f"card/{change.number}",)
+    stir(event.rounds.rooms[change.room], now)
+    return (f"card/{change.number}", f"work/{change.room}")
 
 
 def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
@@ -379,7 +436,7 @@ def edited(event: Event, change: Edited, now: int, by: str) -> tuple[str, ...]:
     card = event.results.cards[change.number]
     card.text = change.text
     card.rows.append(event.seq)
-    return _shown(card)
+    return (*_shown(card), *_off_air(event, card.room, card))
 
 
 def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, ...]:
@@ -387,7 +444,8 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
     card = event.results.cards[change.number]
     card.withdrawn, card.text = True, ""
     card.rows.clear()
-    return (f"summary/{card.room}", *_shown(card))
+    shown = (f"summary/{card.room}", f"card/{card.number}", f"work/{card.room}")
+    return (*shown, *_off_air(event, card.room, card), *_board(event, [card]))
 
 
 def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]:
@@ -408,16 +466,22 @@ def proposed(event: Event, change: Proposed, now: int, by: str) -> tuple[str, ..
     """For the plenary, or not."""
     card = event.results.cards[change.number]
     card.proposed = change.on
-    return (f"card/{card.number}", f"summary/{card.room}", f"result/{card.room}")
+    gone = () if card.proposed else _off_air(event, card.room, card)
+    return (f"card/{card.number}", f"summary/{card.room}", f"work/{card.room}", *gone, *_board(event, [card]))
 
 
 def drafted(event: Event, change: Drafted, now: int, by: str) -> tuple[str, ...]:
     """A confirmed summary that is written on comes off the board until it is confirmed again: nobody confirms what they have not
     read."""
-    event.results.summaries[change.room] = Summary(
-        change.room, change.discussed, change.proposed, change.open, "draft", change.person
+    known = change.room in event.results.summaries
+    old = event.results.summaries.get(change.room) or Summary(change.room)
+    event.results.summaries[change.room] = new = Summary(
+        change.room, change.discussed, change.proposed, change.open, "draft", change.person, versions=old.versions
     )
-    return (f"summary/{change.room}", f"result/{change.room}", f"room/{change.room}")
+    new.versions |= {name: event.seq for name in get_args(Part) if getattr(new, name) != getattr(old, name)}
+    board = _of_board(event, change.room) if old.state == "confirmed" else ()
+    begun = (f"room/{change.room}",) if old.state != "draft" or not known else ()
+    return (f"summary/{change.room}", *begun, *board, *stir(event.rounds.rooms[change.room], now))
 
 
 def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:
@@ -425,12 +489,39 @@ def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:
     summary = event.results.summaries[change.room]
     summary.state = change.state
     summary.confirmed_at = now if change.state == "confirmed" else None
-    summary.people = len(event.rounds.rooms[change.room].seats)
-    return (f"summary/{change.room}", f"result/{change.room}", f"room/{change.room}")
+    summary.people = event.rounds.rooms[change.room].people
+    return (f"summary/{change.room}", f"room/{change.room}", *_of_board(event, change.room))
 
 
 def _shown(card: Card) -> tuple[str, ...]:
-    return (f"card/{card.number}", f"result/{card.room}") if card.proposed else (f"card/{card.number}",)
+    return (f"card/{card.number}", f"proposal/{card.number}") if card.proposed else (f"card/{card.number}",)
+
+
+def _of_board(event: Event, room: str) -> tuple[str, ...]:
+    """What a room has there comes or goes."""
+    gone = () if event.results.confirmed(room) else _off_air(event, room)
+    proposals = [card for card in event.results.live(room) if card.proposed]
+    return (f"result/{room}", *gone, *(_board(event, proposals) if proposals else ()))
+
+
+def _board(event: Event, cards: Iterable[Card]) -> tuple[str, ...]:
+    """These come to the board, at its end if they are new, or leave it: their documents, and the headings, which stand only over
+    something."""
+    for card in cards:
+        if not card.turn and event.results.is_proposal(card):
+            event.results.turns += 1
+            card.turn = event.results.turns
+    headings = sorted({0, *(card.heading for card in cards)})
+    return (*(f"proposal/{card.number}" for card in cards), *(f"heading/{number}" for number in headings))
+
+
+def _off_air(event: Event, room: str, card: Card | None = None) -> tuple[str, ...]:
+    """What leaves the board, or says something else now, leaves stage and overlay with it."""
+    on_air = event.results.on_air
+    if on_air is None or on_air.room != room or (card is not None and on_air.card != card.number):
+        return ()
+    event.results.on_air = None
+    return ("on_air",)
 
 
 COMMANDS: Commands = {

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rooms import inbox, messages, registration
+from rooms import inbox, messages, talk
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.consent import SIGNED, may
 from rooms.joining import Renamed, rename
+from rooms.moving_up import leave
 from rooms.programme import ms
+from rooms.register import Number, Registration, mine
+from rooms.registration import forget
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -18,16 +21,17 @@ DAY = 24 * 3600 * 1000
 
 
 class Erase(Command, frozen=True):
-    """Cancel, and delete all that is known of the person (GDPR Art. 17): letters, names that sign contributions, and what they
-    cancelled before. `token`: that of the registration's link; staff need none."""
+    """Cancel, and delete all that is known of the person (GDPR Art. 17): letters, names that sign contributions, what they said in
+    the chat of small groups, and what they cancelled before. `token`: that of the registration's link; staff need none."""
 
-    registration: registration.Number
+    registration: Number
     token: str | None = None
 
 
 class Retain(Command, frozen=True):
     """Delete what is known of people; `people`: ids in the people table that are not a registration's or a letter's. Names that
-    sign a contribution stay: they are part of what was said in public, until it is withdrawn."""
+    sign a contribution stay: they are part of what was said in public, until it is withdrawn. What was said in the chat of a
+    small group was not."""
 
     people: tuple[str, ...] = ()
     early: bool = False
@@ -58,10 +62,10 @@ def noted(event: Event, now: int, *, early: bool = False) -> list[str]:
 
 def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     """Refuses `unknown_registration`."""
-    item = registration.mine(event, actor, command.registration, command.token)
+    item = mine(event, actor, command.registration, command.token)
     outcome = Outcome([], {"number": item.number, "status": "cancelled"})
     if item.status != "cancelled":
-        registration.leave(event, outcome, item, "cancelled", now)
+        leave(event, outcome, item, "cancelled", now)
     known = set(item.contacts.values())
     numbers = {item.number}
     for one in event.registrations.items.values():
@@ -70,6 +74,8 @@ def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     for number in sorted(numbers):
         _forget(event, outcome, event.registrations.items[number])
         _unsign(event, outcome, event.registrations.items[number], all=True)
+    browsers = {person for number in numbers for person in event.registrations.items[number].people}
+    talk.forget(event, outcome, (*(f"registration/{number}" for number in sorted(numbers)), *sorted(browsers)))
     for mail in event.inbox.items.values():
         theirs = mail.registration in numbers or (mail.registration is None and mail.sender in known)
         if theirs and not mail.erased:
@@ -94,14 +100,16 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     for one in others:
         outcome.names[one] = ""
         outcome.changes.append(Renamed(one))
-    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others), "rooms": len(rooms)}
-    if not (registrations or mails or others or rooms):
+    said = talk.empty(event, outcome)
+    outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others)}
+    outcome.result |= {"messages": said, "rooms": len(rooms)}
+    if not any(outcome.result.values()):
         outcome.changes.clear()
     return outcome
 
 
-def _forget(event: Event, outcome: Outcome, item: registration.Registration) -> None:
-    registration.forget(outcome, item)
+def _forget(event: Event, outcome: Outcome, item: Registration) -> None:
+    forget(outcome, item)
     messages.drop(event, outcome, f"registration/{item.number}")
 
 
@@ -110,7 +118,7 @@ def _forget_mail(event: Event, outcome: Outcome, mail: inbox.Mail) -> None:
     messages.drop(event, outcome, f"mail/{mail.number}")
 
 
-def _unsign(event: Event, outcome: Outcome, item: registration.Registration, *, all: bool) -> None:
+def _unsign(event: Event, outcome: Outcome, item: Registration, *, all: bool) -> None:
     """Delete the names that sign these people's contributions, and at least those that they did not want to be shown: when the
     registration is forgotten, so is that."""
     ids = [

@@ -32,6 +32,8 @@ from rooms.breakout import (
     while_open,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
+from rooms.help import words_of
+from rooms.participation import fill
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -44,7 +46,8 @@ Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id."""
+    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `table`: it is a table in the
+    hall, whose people may share a device."""
 
     name: str
     topic: str = ""
@@ -53,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
     moderators: tuple[str, ...] = ()
     note_taker: str = ""
+    table: bool = False
 
 
 class Create(Command, frozen=True):
@@ -178,7 +182,9 @@ def open_round(event: Event, actor: Actor, command: Open, now: int) -> Outcome:
     if running_round(event) is not None:
         raise Refused("round_running", field="round")
     ends_at = now + command.minutes * MINUTE if command.minutes else None
-    return Outcome([Opened(round.number, ends_at)], {"round": round.number, "ends_at": ends_at})
+    outcome = Outcome([Opened(round.number, ends_at)], {"round": round.number, "ends_at": ends_at})
+    fill(event, outcome, round)
+    return outcome
 
 
 def close(event: Event, actor: Actor, command: Close, now: int) -> Outcome:
@@ -194,6 +200,7 @@ def close(event: Event, actor: Actor, command: Close, now: int) -> Outcome:
         outcome.changes.append(Closed(round.number, room.id))
     if room is None or all(one.closed or one is room for one in event.rounds.of(round)):
         outcome.changes.append(Closed(round.number, ""))
+    outcome.forget += words_of(event, event.rounds.of(round) if room is None else (room,))
     return outcome
 
 
@@ -258,9 +265,18 @@ def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]
     )
     for id, plan in zip(ids, change.rooms, strict=True):
         event.rounds.rooms[id] = Room(
-            id, change.number, plan.name, plan.topic, plan.question, plan.capacity, plan.languages, plan.moderators, plan.note_taker
+            id,
+            change.number,
+            plan.name,
+            plan.topic,
+            plan.question,
+            plan.capacity,
+            plan.languages,
+            plan.moderators,
+            plan.note_taker,
+            table=plan.table,
         )
-    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "summary")]
+    shown = [f"{kind}/{id}" for id in ids for kind in ("room", "hands", "summary", "help")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 
@@ -269,24 +285,29 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
     round = event.rounds.items[change.round]
     round.state, round.opened_at, round.ends_at = "open", now, change.ends_at
     for room in event.rounds.of(round):
-        for person, seat in room.seats.items():
+        for person, seat in room.seats.items() if not room.closed else ():
             seat.away_since = now
             hold(event, room, person, now)
-    return ("rounds", *(f"room/{id}" for id in round.rooms), *seats_of(event, everybody(event)))
+    # Moderators who looked at a room that was prepared may not go on now without being announced.
+    shown = [f"{kind}/{id}" for id in round.rooms for kind in ("room", "hands", "help")]
+    return ("rounds", "rights", *shown, *seats_of(event, everybody(event)))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
-    """What was, stays to be read; nobody is waited for."""
+    """What was, stays to be read; nobody is waited for, and nobody speaks."""
     round = event.rounds.items[change.round]
     rooms = [event.rounds.rooms[change.room]] if change.room else event.rounds.of(round)
     for room in rooms:
         room.closed = True
+        room.hands.clear()
+        room.speaker, room.speaking_since = "", None
+        event.help.calls.pop(room.id, None)
         for person in room.seats:
             hold(event, room, person, None)
     if not change.room:
         round.state = "closed"
         round.waiting.clear()
-    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "summary")]
+    shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "summary", "help")]
     return ("rounds", *shown, *seats_of(event, everybody(event)))
 
 

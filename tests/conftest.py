@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.flow.evening import Evening
 from tests.flow.server import Server
 from tests.live.engines import Postgres, RedisServer
+
+settings.register_profile("plenum", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("plenum")
+"""How long an example takes is the machine's affair; a test says what is right, not how fast."""
 
 _MUCH = ("send_burst", "submit_burst", "address_burst", "join_burst", "register_burst", "address_rate", "submit_rate")
 OPEN_HANDED: dict[str, object] = {"form_seconds": 0, **dict.fromkeys(_MUCH, 1000000)}

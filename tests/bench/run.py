@@ -1,5 +1,5 @@
-"""Measures the fan-out against a floor in C and against its peers, the evening and the registrations, and says whether the targets
-are met.
+"""Measures the fan-out against a floor in C and against its peers, the evening, the registrations and the small groups, and says
+whether the targets are met.
 
 Every server runs on one core, every load client on another. All are connected, but only one pair works at a time: they take
 turns of about half a second (A B C A B C …), so that a noisy minute of the machine hits them all. What counts is CPU time of
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import evening, processes, registrations
+from tests.bench import evening, processes, registrations, small_groups
 from tests.bench.cases import Case, build, cases, install_peers
 from tests.bench.load import DELIVERIES, Load, Row
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     build()
     result: Row = {"machine": machine(), "targets": []}
-    for part in (evening, processes, registrations):
+    for part in (evening, processes, registrations, small_groups):
         name = part.__name__.rpartition(".")[2]
         if given.only in (None, name):
             result[name], judged = part.measure(given.repeats)
@@ -72,7 +72,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--connections", nargs="+", type=int, default=[1000, 5000])
     parser.add_argument("--turns", type=int, default=15, help="how often each server of the fan-out is measured")
     parser.add_argument("--repeats", type=int, default=5, help="how often all but the fan-out is measured")
-    parser.add_argument("--only", choices=("fanout", "evening", "processes", "registrations"), help="leave the rest out")
+    parts = ("fanout", "evening", "processes", "registrations", "small_groups")
+    parser.add_argument("--only", choices=parts, help="leave the rest out")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     return parser
 

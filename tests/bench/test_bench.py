@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import registrations
+from tests.bench import registrations, small_groups
 from tests.bench.cases import CACHE, build, cases, command, numbered
 from tests.bench.load import Load
 from tests.bench.run import judge, summarise
@@ -56,6 +56,15 @@ def test_every_registration_is_answered_and_measured_beside_a_support(rate: floa
     assert row["registration_p99_ms"] >= row["registration_p50_ms"] > 0
     assert row["times_cpu"] > 1
     assert [one["met"] for one in registrations.judge([row, {**row, "rate": 100.0 - rate}])][:2] == [True, True]
+
+
+@pytest.mark.slow
+def test_every_card_is_counted_at_everybody_in_its_room() -> None:
+    row = small_groups.groups(rooms=2, seats=4, seconds=2, cards=10)
+    assert (row["people"], row["cards"]) == (8, 20)
+    assert row["card_worst_ms"] >= row["card_p99_ms"] >= row["card_p50_ms"] > 0
+    assert [one["met"] for one in small_groups.judge([row])] == [True, True]
+    assert not small_groups.judge([{**row, "card_p99_ms": 251.0}])[1]["met"]
 
 
 def test_a_target_is_the_median_of_the_turns() -> None:

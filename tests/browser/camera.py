@@ -27,6 +27,8 @@ DENIED = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream=
 """Somebody is asked and says no."""
 MISSING = ["--use-fake-device-for-media-stream=device-count=0", "--use-fake-ui-for-media-stream"]
 """Whatever the machine has."""
+_NOISY = bytes(GREY - NOISE + byte % (2 * NOISE + 1) for byte in range(256))
+"""A random byte → the luma of a pixel around the code."""
 
 
 def fake_camera(path: Path, text: str, *, size: tuple[int, int] = SIZE, share: float = SHARE) -> list[str]:
@@ -48,8 +50,7 @@ def _luma(text: str, size: tuple[int, int], share: float, degrees: float, random
     modules = len(rows)
     scale = modules / (min(size) * share)
     across, down = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
-    noise = random.choices(range(-NOISE, NOISE + 1), k=width * height)
-    luma = bytearray(GREY + off for off in noise)
+    luma = bytearray(random.randbytes(width * height).translate(_NOISY))
     reach = min(min(size), math.ceil(min(size) * share * math.sqrt(2))) // 2
     for y in range(height // 2 - reach, height // 2 + reach):
         for x in range(width // 2 - reach, width // 2 + reach):
@@ -57,5 +58,5 @@ def _luma(text: str, size: tuple[int, int], share: float, degrees: float, random
             column = math.floor(right * across + below * down + modules / 2)
             row = math.floor(below * across - right * down + modules / 2)
             if 0 <= row < modules and 0 <= column < modules:
-                luma[y * width + x] = (INK if rows[row][column] else PAPER) + noise[y * width + x]
+                luma[y * width + x] += (INK if rows[row][column] else PAPER) - GREY
     return bytes(luma)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 from tests.flow.evening import Evening
+from tests.flow.line import Line
 
 PHONE, LAPTOP, PROJECTOR = (390, 844), (1366, 768), (1920, 1080)
 WITHIN = 20_000
@@ -41,6 +42,17 @@ class Person:
     async def linked(self, times: int = 1) -> None:
         """Waits until the page is connected for the n-th time since it was loaded, and shows what the server has said."""
         await self.page.wait_for_function("n => seen.linked && seen.links >= n && seen.applied >= n", arg=times, timeout=2 * WITHIN)
+
+    async def loses(self, line: Line) -> None:
+        """The network, and the device tells its pages so. Where it does not notice, `line.cut()` alone is what happens."""
+        self.in_trouble = True
+        await line.cut()
+        await self.page.context.set_offline(True)
+
+    async def finds(self, line: Line) -> None:
+        """The network again, and the device tells its pages so."""
+        await line.mend()
+        await self.page.context.set_offline(False)
 
     async def seen(self, what: str) -> Any:
         """What the page remembers of its past, after all that has been begun is painted."""

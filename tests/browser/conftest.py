@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserType, async_playwright, expect
 
+from tests.browser.camera import ALLOWED
 from tests.browser.cast import WITHIN, Cast, Moderator, Participant, Person
 from tests.flow.evening import Evening
 from tests.flow.line import Line
@@ -19,16 +20,16 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium. Every page may use its camera, which shows Chromium's own test picture; nobody is asked."""
     expect.set_options(timeout=WITHIN)
     async with async_playwright() as playwright:
-        browser = await launched(playwright.chromium)
+        browser = await launched(playwright.chromium, *ALLOWED)
         yield browser
         await browser.close()
 
 
 async def launched(chromium: BrowserType, *options: str) -> Browser:
-    """The system's Chromium with more options, such as a camera's. The caller closes it."""
+    """The system's Chromium with more options, such as those of another camera. The caller closes it."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert program, "Chromium is missing: python tests/prerequisites.py tests"
     return await chromium.launch(executable_path=program, args=[*OPTIONS, *options])

@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, Route
 
 from frontend.asked import policy
-from tests.browser.camera import ALLOWED, DENIED, MISSING, fake_camera
+from tests.browser.camera import DENIED, MISSING, fake_camera
 from tests.browser.cast import WITHIN
 from tests.browser.conftest import launched
 from tests.flow.server import Server
@@ -67,16 +67,20 @@ Opens = Callable[..., Awaitable[Page]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def opens(browser: Browser, running: Server) -> AsyncIterator[Opens]:
-    """Opens an empty page of the server in a Chromium with these options; nothing must appear on its console but `expected`."""
+    """Opens an empty page of the server, in a Chromium of its own if there are options; nothing must appear on its console but
+    `expected`."""
     faults: list[str] = []
     async with AsyncExitStack() as closing:
 
         async def opened(
             *options: str, script: str = "", url: str = running.url, camera: str = "(self)", expected: str | None = None
         ) -> Page:
-            chromium = await launched(browser.browser_type, *options)
-            closing.push_async_callback(chromium.close)
+            chromium = browser
+            if options:
+                chromium = await launched(browser.browser_type, *options)
+                closing.push_async_callback(chromium.close)
             page = await chromium.new_page()
+            closing.push_async_callback(page.close)
             page.set_default_timeout(WITHIN)
             page.on("console", lambda message: None if message.text == expected else faults.append(message.text))
             page.on("pageerror", lambda error: faults.append(str(error)))
@@ -136,7 +140,7 @@ async def test_it_looks_at_small_pictures_and_not_at_all_of_them(opens: Opens, t
 
 
 async def test_stop_switches_the_camera_off(opens: Opens) -> None:
-    page = await opens(*ALLOWED, script=DETECTOR)
+    page = await opens(script=DETECTOR)
     await page.evaluate(SCAN)
     await shows(page, TICKET)
     assert await page.evaluate("stream.getTracks().map((track) => track.readyState)") == ["live"]
@@ -148,7 +152,7 @@ async def test_stop_switches_the_camera_off(opens: Opens) -> None:
 
 
 async def test_a_code_is_new_again_after_two_seconds_out_of_sight(opens: Opens) -> None:
-    page = await opens(*ALLOWED, script=DETECTOR)
+    page = await opens(script=DETECTOR)
     await page.clock.install(time=0)
     await page.clock.pause_at(1)
     await page.evaluate(SCAN)
@@ -172,7 +176,7 @@ async def test_a_code_is_new_again_after_two_seconds_out_of_sight(opens: Opens) 
 
 
 async def test_a_code_is_new_again_after_another_one(opens: Opens) -> None:
-    page = await opens(*ALLOWED, script=DETECTOR)
+    page = await opens(script=DETECTOR)
     await page.evaluate(SCAN)
 
     for code in (TICKET, OTHER, TICKET):
@@ -182,7 +186,7 @@ async def test_a_code_is_new_again_after_another_one(opens: Opens) -> None:
 
 
 async def test_of_two_codes_in_sight_the_second_waits_for_the_first_to_go(opens: Opens) -> None:
-    page = await opens(*ALLOWED, script=DETECTOR)
+    page = await opens(script=DETECTOR)
     await page.evaluate(SCAN)
 
     for codes in ((TICKET, OTHER), (OTHER, TICKET), (TICKET, OTHER)):
@@ -194,7 +198,7 @@ async def test_of_two_codes_in_sight_the_second_waits_for_the_first_to_go(opens:
 
 
 async def test_a_browser_with_a_detector_of_its_own_loads_no_other(opens: Opens) -> None:
-    page = await opens(*ALLOWED, script=DETECTOR)
+    page = await opens(script=DETECTOR)
     modules = asked(page)
 
     await page.evaluate(SCAN)
@@ -214,7 +218,7 @@ async def test_a_detector_that_does_not_work_is_replaced(opens: Opens, tmp_path:
 
 
 async def test_the_camera_rests_while_the_page_is_hidden(opens: Opens) -> None:
-    page = await opens(*ALLOWED, script=DETECTOR)
+    page = await opens(script=DETECTOR)
     await page.evaluate(SCAN)
     await shows(page, TICKET)
 
@@ -244,13 +248,13 @@ async def test_without_a_camera_the_page_learns_why(opens: Opens, options: list[
 
 
 async def test_a_page_that_may_not_use_the_camera_learns_it(opens: Opens) -> None:
-    page = await opens(*ALLOWED, camera="()", expected="Permissions policy violation: camera is not allowed in this document.")
+    page = await opens(camera="()", expected="Permissions policy violation: camera is not allowed in this document.")
 
     assert await page.evaluate(SCAN) == "NotAllowedError"
 
 
 async def test_without_tls_there_is_no_camera(opens: Opens, running: Server) -> None:
-    page = await opens(*ALLOWED, url="http://dialog.example")
+    page = await opens(url="http://dialog.example")
 
     async def fetch(route: Route) -> None:
         path = route.request.url.removeprefix("http://dialog.example")
@@ -262,7 +266,7 @@ async def test_without_tls_there_is_no_camera(opens: Opens, running: Server) -> 
 
 
 async def test_without_a_detector_the_camera_does_not_stay_on(opens: Opens) -> None:
-    page = await opens(*ALLOWED, expected="Failed to load resource: net::ERR_FAILED")
+    page = await opens(expected="Failed to load resource: net::ERR_FAILED")
     await page.route("**/qr.js", lambda route: route.abort())
 
     assert await page.evaluate(SCAN) == "TypeError"

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Locator, expect
 from tests.browser.camera import ALLOWED, DENIED, MISSING, fake_camera
 from tests.browser.cast import PHONE, Cast, Person, Size
 from tests.browser.conftest import launched
-from tests.browser.test_access import LOOKS, violations
+from tests.browser.test_access import violations
 from tests.browser.test_camera import DETECTOR
 from tests.flow.evening import Evening, refusal
 from tests.flow.line import Line
@@ -101,7 +101,7 @@ async def registers(evening: Evening) -> Registers:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def eyes(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[Browser]]]:
-    """Browsers with a camera of their own."""
+    """Browsers with another camera."""
     async with AsyncExitStack() as closing:
 
         async def opened(*options: str) -> Browser:
@@ -165,9 +165,7 @@ async def test_a_code_on_film_checks_its_guest_in_and_undo_takes_it_back(
         watching.assert_no_faults()
 
 
-async def test_every_code_gets_a_clear_answer(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers
-) -> None:
+async def test_every_code_gets_a_clear_answer(cast: Cast, evening: Evening, registers: Registers) -> None:
     guests = {name: await registers(name) for name in ("Anna", "Bernd", "Carla")}
     guests["Karla"] = await registers("Karla", place="conference", consents=[])
     guests["Party"] = await registers("Party", party=4)
@@ -187,54 +185,50 @@ async def test_every_code_gets_a_clear_answer(
         (code(evening, guests["Waltraud"]), "turn", "On the waiting list"),
         (right.lower().replace("/r/", "/r/"), "good", "Checked in"),
     ]
-    async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching)
-        for text, tone, words in answers:
-            await door.scans(text)
-            await expect(door.result).to_contain_text(re.compile(words))
-            await expect(door.result).to_have_attribute("data-tone", tone)
-            box = await door.result.bounding_box()
-            assert box is not None
-            assert 0 <= box["y"] < SMALL[1] - 100, "the answer is out of sight"
-        watching.assert_no_faults()
+    door = await at_door(cast)
+    for text, tone, words in answers:
+        await door.scans(text)
+        await expect(door.result).to_contain_text(re.compile(words))
+        await expect(door.result).to_have_attribute("data-tone", tone)
+        box = await door.result.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < SMALL[1] - 100, "the answer is out of sight"
 
-        # Two seats become free: she moves up and has not confirmed yet. Checking in confirms it.
-        await desk.do("registration.cancel", registration=guests["Carla"]["number"])
-        await desk.do("registration.correct", registration=guests["Waltraud"]["number"], party=2)
-        await expect(door.row("Waltraud")).to_contain_text("not confirmed yet")
-        await door.scans(code(evening, guests["Waltraud"]))
-        await expect(door.result).to_contain_text("Not confirmed yet")
-        await door.result.get_by_role("button", name="Check in 2 people").click()
-        await expect(door.result).to_contain_text("Checked in")
-        await expect(door.row("Waltraud")).to_contain_text("here since")
-        await expect(door.row("Waltraud")).not_to_contain_text("not confirmed yet")
+    # Two seats become free: she moves up and has not confirmed yet. Checking in confirms it.
+    await desk.do("registration.cancel", registration=guests["Carla"]["number"])
+    await desk.do("registration.correct", registration=guests["Waltraud"]["number"], party=2)
+    await expect(door.row("Waltraud")).to_contain_text("not confirmed yet")
+    await door.scans(code(evening, guests["Waltraud"]))
+    await expect(door.result).to_contain_text("Not confirmed yet")
+    await door.result.get_by_role("button", name="Check in 2 people").click()
+    await expect(door.result).to_contain_text("Checked in")
+    await expect(door.row("Waltraud")).to_contain_text("here since")
+    await expect(door.row("Waltraud")).not_to_contain_text("not confirmed yet")
 
 
 async def test_without_a_network_right_codes_are_told_from_forged_ones_and_sent_when_it_is_back(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers, line: Line
+    cast: Cast, evening: Evening, registers: Registers, line: Line
 ) -> None:
     anna, bernd = await registers("Anna"), await registers("Bernd")
-    async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching, url=line.url)
-        door.in_trouble = True
-        await line.cut()
-        await expect(door.page.locator("#offline")).to_be_visible()
+    door = await at_door(cast, url=line.url)
+    door.in_trouble = True
+    await line.cut()
+    await expect(door.page.locator("#offline")).to_be_visible()
 
-        await door.scans(code(evening, bernd)[:-3] + "AAA")
-        await expect(door.result).to_contain_text("This code is not valid")
-        await door.scans(re.sub(r"\.\d+\.", ".4711.", code(evening, anna)))
-        await expect(door.result).to_contain_text("Not on the list of this device")
-        await door.scans(code(evening, anna))
-        await expect(door.result).to_contain_text("Checked in, will be sent")
-        await expect(door.result).to_have_attribute("data-tone", "good")
-        await expect(door.row("Anna")).to_contain_text("checked in, will be sent")
-        await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 1")
+    await door.scans(code(evening, bernd)[:-3] + "AAA")
+    await expect(door.result).to_contain_text("This code is not valid")
+    await door.scans(re.sub(r"\.\d+\.", ".4711.", code(evening, anna)))
+    await expect(door.result).to_contain_text("Not on the list of this device")
+    await door.scans(code(evening, anna))
+    await expect(door.result).to_contain_text("Checked in, will be sent")
+    await expect(door.result).to_have_attribute("data-tone", "good")
+    await expect(door.row("Anna")).to_contain_text("checked in, will be sent")
+    await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 1")
 
-        await line.mend()
-        await expect(door.row("Anna")).to_contain_text("here since")
-        await expect(door.page.locator("#waits")).to_be_hidden()
-        await expect(door.result.locator(".result__title")).to_have_text("Checked in")
-        watching.assert_no_faults()
+    await line.mend()
+    await expect(door.row("Anna")).to_contain_text("here since")
+    await expect(door.page.locator("#waits")).to_be_hidden()
+    await expect(door.result.locator(".result__title")).to_have_text("Checked in")
     assert (await steps(evening, anna["number"])).count("here") == 1
     assert "here" not in await steps(evening, bernd["number"])
 
@@ -244,8 +238,7 @@ async def test_what_was_done_without_a_network_survives_that_the_page_is_closed(
 ) -> None:
     numbers = [(await registers(f"Gast {letter}"))["number"] for letter in "ABC"]
     door = await at_door(cast, url=line.url)
-    door.in_trouble = True
-    await line.cut()
+    await door.loses(line)
     await expect(door.page.locator("#offline")).to_be_visible()
     for letter in "ABC":
         await door.checks_in(f"Gast {letter}")
@@ -255,7 +248,7 @@ async def test_what_was_done_without_a_network_survives_that_the_page_is_closed(
     await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 4")
     await door.page.close()
 
-    await line.mend()
+    await door.finds(line)
     again = await cast.at(Door, door.page.context, line.url)
     await again.arrives()
     await expect(again.row("Gast A")).to_contain_text("here since")
@@ -271,14 +264,13 @@ async def test_two_tablets_that_check_in_the_same_guest_make_one_check_in(
 ) -> None:
     number = (await registers("Anna"))["number"]
     first, second = await at_door(cast, url=line.url), await at_door(cast, size=TABLET)
-    first.in_trouble = True
-    await line.cut()
+    await first.loses(line)
     await expect(first.page.locator("#offline")).to_be_visible()
     await first.checks_in("Anna")
     await second.checks_in("Anna")
     await expect(second.row("Anna")).to_contain_text("here since")
 
-    await line.mend()
+    await first.finds(line)
     await expect(first.row("Anna")).to_contain_text("here since")
     await expect(first.page.locator("#waits")).to_be_hidden()
     await expect(first.page.locator("#troubles")).to_be_hidden()
@@ -309,13 +301,12 @@ async def test_what_is_refused_later_is_shown_at_the_guest_and_in_a_list(
     number = (await registers("Anna"))["number"]
     await registers("Bernd")
     door = await at_door(cast, url=line.url)
-    door.in_trouble = True
-    await line.cut()
+    await door.loses(line)
     await expect(door.page.locator("#offline")).to_be_visible()
     await door.checks_in("Anna")
     await (await evening.staff("helper", "door")).do("registration.cancel", registration=number)
 
-    await line.mend()
+    await door.finds(line)
     troubles = door.page.locator("#troubles")
     await expect(troubles).to_contain_text("Please look at these")
     await expect(troubles).to_contain_text(re.compile("Anna.*the registration is “cancelled”"))
@@ -383,7 +374,6 @@ async def test_one_tap_checks_in_and_one_takes_it_back(cast: Cast, registers: Re
 async def test_walk_ins_get_seats_until_there_are_none(cast: Cast, evening: Evening, registers: Registers, line: Line) -> None:
     await registers("Party", party=4)
     door = await at_door(cast, url=line.url)
-    door.in_trouble = True
     form = door.page.locator("#walkin-form")
 
     async def comes(name: str, people: str, *, agrees: bool = True) -> None:
@@ -413,13 +403,13 @@ async def test_walk_ins_get_seats_until_there_are_none(cast: Cast, evening: Even
     await comes("Herr Scheu", "1", agrees=False)
     await expect(door.row("Herr Scheu")).to_contain_text("not on camera")
 
-    await line.cut()
+    await door.loses(line)
     await expect(door.page.locator("#offline")).to_be_visible()
     await comes("Paar Pünktlich", "2")
     await expect(door.page.locator("#waits")).to_contain_text("Paar Pünktlich, 2 without a registration")
     await comes("Paar Später", "2")
     await expect(door.page.locator("#waits li")).to_have_count(2)
-    await line.mend()
+    await door.finds(line)
     await expect(door.row("Paar Pünktlich")).to_contain_text("here since")
     await expect(door.page.locator("#troubles")).to_contain_text(re.compile("Paar Später.*There are not enough free seats"))
     await expect(door.row("Paar Später")).to_have_count(0)
@@ -532,36 +522,31 @@ async def test_without_javascript_the_list_the_search_and_the_buttons_are_forms(
     await expect(door.row("Familie Spontan")).to_contain_text("here since")
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
 @pytest.mark.parametrize("size", [SMALL, TABLET], ids=["phone", "tablet"])
-async def test_axe_finds_nothing_at_the_door(
-    eyes: Callable[..., Awaitable[Browser]], evening: Evening, registers: Registers, line: Line, size: Size, look: dict[str, Any]
-) -> None:
+async def test_axe_finds_nothing_at_the_door(cast: Cast, evening: Evening, registers: Registers, line: Line, size: Size) -> None:
     anna, bernd = await registers("Anna", consents=["picture"]), await registers("Bernd")
     waits = await registers("Wartet", party=8)
     await registers("Verborgen", contingent="off_camera", consents=[])
-    async with Cast(await eyes(*ALLOWED), evening) as watching:
-        door = await at_door(watching, size=size, url=line.url, **look)
-        door.in_trouble = True
-        found = await violations(door.page)
-        for shown, tone in ((code(evening, anna), "good"), (code(evening, waits), "turn"), ("nonsense", "bad")):
-            await door.scans(shown)
-            await expect(door.result).to_have_attribute("data-tone", tone)
-            found += await violations(door.page)
-        await door.filters("Camera")
-        await door.page.locator("#walkin > summary").click()
+    door = await at_door(cast, size=size, url=line.url)
+    found = await violations(door.page)
+    for shown, tone in ((code(evening, anna), "good"), (code(evening, waits), "turn"), ("nonsense", "bad")):
+        await door.scans(shown)
+        await expect(door.result).to_have_attribute("data-tone", tone)
         found += await violations(door.page)
-        await door.filters("All")
-        await line.cut()
-        await expect(door.page.locator("#offline")).to_be_visible()
-        await door.checks_in("Bernd")
-        await expect(door.page.locator("#waits")).to_be_visible()
-        found += await violations(door.page)
-        await (await evening.staff("helper", "door")).do("registration.cancel", registration=bernd["number"])
-        await line.mend()
-        await expect(door.page.locator("#troubles")).to_be_visible()
-        found += await violations(door.page)
-        assert found == []
+    await door.filters("Camera")
+    await door.page.locator("#walkin > summary").click()
+    found += await violations(door.page)
+    await door.filters("All")
+    await door.loses(line)
+    await expect(door.page.locator("#offline")).to_be_visible()
+    await door.checks_in("Bernd")
+    await expect(door.page.locator("#waits")).to_be_visible()
+    found += await violations(door.page)
+    await (await evening.staff("helper", "door")).do("registration.cancel", registration=bernd["number"])
+    await door.finds(line)
+    await expect(door.page.locator("#troubles")).to_be_visible()
+    found += await violations(door.page)
+    assert found == []
 
 
 async def test_thumbs_hit_everything_and_nothing_runs_out_of_a_small_screen(cast: Cast, registers: Registers) -> None:

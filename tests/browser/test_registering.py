@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.cast import LAPTOP, PHONE, Cast, Person, Size
-from tests.browser.test_access import LOOKS, violations
+from tests.browser.test_access import violations
 from tests.flow.evening import Evening
 from tests.flow.server import Server
 
@@ -151,11 +151,10 @@ async def played(evening: Evening) -> list[str]:
     return paths
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
-async def test_axe_finds_nothing_where_people_register(cast: Cast, evening: Evening, size: Size, look: dict[str, Any]) -> None:
+async def test_axe_finds_nothing_where_people_register(cast: Cast, evening: Evening, size: Size) -> None:
     paths = await played(evening)
-    anna = await cast.person(Person, size, **look)
+    anna = await cast.person(Person, size)
     found = []
     await anna.opens("/register")
     found += await violations(anna.page)

@@ -258,7 +258,7 @@ async def test_personal_data_are_deleted_when_their_date_has_come_and_not_before
                             consents=["picture"])  # fmt: skip
     server.stop()
 
-    deleted = "deleted what was known of 1 registrations, 0 letters, 0 others, and the notes of 0 small groups"
+    deleted = "deleted what was known of 1 registrations, 0 letters, 0 others, 0 messages, and the notes of 0 small groups"
     assert server.plenum("retain").splitlines() == [f"{slugs[0]}: {deleted}"]
 
     with sqlite3.connect(server.database) as database:

@@ -31,7 +31,7 @@ from live.settings import Settings
 from moderation.capabilities import AnyChange, apply
 from moderation.event import Event
 from rooms.programme import Programme
-from rooms.registration import Registration, Registrations
+from rooms.register import Registration, Registrations
 from tests.flow.evening import ANSWERED_WITHIN, Evening, Person, refusal
 from tests.flow.installation import Installation
 from tests.flow.line import Line

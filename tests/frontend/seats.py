@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from frontend import letters, render
 from moderation import documents, registrations
 from rooms.command import SYSTEM
+from rooms.tables import code
 from tests.moderation.evening import LETTER, NOW, PROGRAMME, Evening
 
 STARTS = "2020-08-31T18:00:00+02:00"
@@ -51,7 +54,10 @@ def played() -> Evening:
         evening.send(SYSTEM, "mail.receive", **LETTER | {"subject": subject, "email": "g@example.org", "message": f"<{subject}@x>"})
     evening.send("anna", "registration.submit", place="conference", name="Ida Igel", email="ida@example.org")
     rooms = [{"name": "Verkehr", "question": "Wie?", "topic": "city", "moderators": ["mona"]}, {"name": "Schule", "capacity": 2}]
+    rooms.append({"name": "Am <b>Fenster</b>", "question": "Wo?", "table": True, "capacity": 8})
     evening.send("mona", "round.create", title="Erste Runde", policy="mixed", rooms=rooms)
+    table = {"room": "1-3", "heads": 3, "names": ["Jo <b>Fett</b>", "Kai"], "code": code(evening.event, 3)}
+    evening.send("tablet", "room.seat_table", **table)
     for person in ("bilal", "cem", "dana"):
         evening.send(person, "round.join")
     evening.send("mona", "round.assign", round=1)
@@ -59,13 +65,34 @@ def played() -> Evening:
     evening.send("anna", "room.enter", room="1-1")
     evening.send("olga", "room.enter", room="1-1")
     evening.send("anna", "room.ask_for_time", room="1-1")
+    evening.send("anna", "room.ask_for_help", room="1-1", why="<b>Streit</b>")
+    evening.send("olga", "room.claim_help", room="1-1")
+    other = next(iter(evening.event.rounds.rooms["1-2"].seats))
+    evening.send(other, "room.ask_for_help", room="1-2")
+    evening.send("mona", "announcement.send", text="Noch <i>zehn</i> Minuten")
+    evening.send("anna", "announcement.seen", announcement=1)
     for card in ("Mehr Bänke am Ring", "<b>Weniger</b> Autos"):
         evening.send("anna", "card.submit", room="1-1", text=card)
+    for name in ("Jo <b>Fett</b>", ""):
+        evening.send("tablet", "card.submit", room="1-3", text="Ein Tisch schreibt", name=name)
     evening.send("anna", "card.group", cards=[1], name="Bänke")
     evening.send("mona", "card.propose", card=1)
     evening.send("anna", "card.support", card=1)
+    for person in ("olga", "anna", "mona"):
+        evening.send(person, "room.enter", room="1-1")
+        evening.send(person, "room.raise_hand", room="1-1")
+        evening.send(person, "chat.send", room="1-1", text="<i>Hallo</i>")
+    evening.send("olga", "room.give_floor", room="1-1")
+    evening.send("anna", "chat.remove", message=2)
     evening.send("anna", "summary.draft", room="1-1", open="Wer bezahlt es?")
     evening.send("mona", "summary.confirm", room="1-1")
+    evening.send("olga", "proposal.group", cards=[1], title="Im <b>Freien</b>")
+    evening.send("anna", "card.submit", room="1-1", text="Nicht zusammengestellt")
+    evening.send("mona", "card.propose", card=3)
+    evening.send("anna", "proposal.support", card=3)
+    evening.send("olga", "proposal.air", card=3)
+    evening.send("cem", "summary.draft", room="1-2", discussed="Wege")
+    evening.send("mona", "round.close", round=1, room="1-2")
     evening.send(SYSTEM, "event.configure", programme=PROGRAMME | FACTS | {"starts": "2020-10-08T18:00:00+02:00"})
     assert evening.now > NOW
     return evening
@@ -114,14 +141,43 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     for template, channel in (("rooms.html", "rooms"), ("room.html", "room/1-1")):
         all = [(key, channel, evening.seen(channel, key)) for key in documents.keys(event, channel, "")]
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
-        arranged |= {"notes": "<b>Bänke</b>\nSchatten", "writes": True}
-        yield template, common | arranged
-        yield template, common | arranged | {"notes": None}
-        yield template, common | arranged | {"notes": "", "open": False, "writes": False}
-        yield template, common | arranged | {"refusal": refusal}
-    yield "board.html", {"documents": {}, "channels": {"board": {}}}
+        inside = {"here": True, "leads": template == "room.html", "hand": "down", "chat_id": "c2"}
+        inside |= {"waiting": 1, "to": [{"id": "1-1", "name": "Verkehr"}], "guest": False, "unseen": [1]}
+        inside |= {"table": 0, "signers": [], "notes": "<b>Bänke</b>\nSchatten", "writes": True}
+        yield template, common | arranged | inside
+        yield template, common | arranged | inside | {"table": 3, "signers": ["Jo <b>Fett</b>", "Kai"]}
+        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False}
+        yield template, common | arranged | inside | {"notes": None}
+        yield template, common | arranged | inside | {"notes": "", "open": False, "writes": False}
+        refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False, "guest": True}
+        yield template, common | arranged | inside | refused
+    yield "board.html", common | {"documents": {}, "staff": False}
+    all = [(key, "rooms", evening.seen("rooms", key)) for key in documents.keys(event, "board", "")]
+    staff = {"documents": render.arrange(all, "de", "abend"), "staff": True, "headings": ['"><b>']}
+    yield "board.html", common | staff | {"refusal": refusal}
+    yield from _tables(evening, refusal)
     items = [registrations.full(event, names, item) for item in event.registrations.items.values()]
     yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
     for kind in letters.KINDS:
         letter = letters.example(event, names, kind, "de", "https://x.example", evening.now)
         yield "letter.html", {"letter": letter, "kind": kind, "letter_lang": "de", "organiser": True}
+
+
+def _tables(evening: Evening, refusal: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    room = evening.event.rounds.rooms["1-3"]
+    base: dict[str, Any] = {"number": 3, "room": room, "mine": False, "known": False, "most": 8, "refusal": None}
+    base["command_id"] = "c1"
+    asked = base | {"form": {"heads": "", "names": "", "code": "ABCDEFGH"}}
+    kept = {"heads": 3, "names": "Jo <b>Fett</b>\nKai", "code": ""}
+    variants: list[dict[str, Any]] = [
+        {}, {"room": None}, {"mine": True, "known": True, "form": kept}, {"known": True},
+        *({"refusal": refusal | {"field": field}} for field in ("code", "heads", "name")),
+    ]  # fmt: skip
+    for given in variants:
+        yield "table.html", asked | given
+    over = msgspec.structs.replace(room, closed=True)
+    for mine in (False, True):
+        yield "table.html", asked | {"room": over, "mine": mine}
+    cards = [{"room": room, "code": "ABCDEFGH", "address": "https://x.example/e/abend/table/3"}]
+    for given in ({"cards": cards}, {"cards": []}):
+        yield "cards.html", given | {"round": evening.event.rounds.items[1]}

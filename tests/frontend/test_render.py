@@ -147,10 +147,15 @@ def samples(audience: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
                     else:
                         yield f"contribution/{number}", public(**changes)
     elif kind == "on_air":
-        yield "on_air", {"contribution": None, "since": None}
+        yield "on_air", {"contribution": None, "result": None, "since": None}
+        aired = {"key": "proposal/7", "room": "1-1", "name": "Verkehr", "round_title": "Runde", "question": "", "text": "Bänke"}
+        for part, number in (("", 7), ("discussed", 0), ("proposed", 0), ("open", 0)):
+            result = aired | {"part": part, "number": number}
+            yield "on_air", {"contribution": None, "result": result, "since": "2020-08-20T16:50:00Z"}
         for kind_of in KINDS:
             for origin in ORIGINS:
-                yield "on_air", {"contribution": public(kind=kind_of, origin=origin), "since": "2020-08-20T16:50:00Z"}
+                data = public(kind=kind_of, origin=origin)
+                yield "on_air", {"contribution": data, "result": None, "since": "2020-08-20T16:50:00Z"}
     elif kind == "event":
         for phase in words.PHASES:
             yield "event", EVENT | {"phase": phase, "accepting": phase in ("registration", "live")}
@@ -161,7 +166,7 @@ def samples(audience: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
             "entrance": [ENTRANCE],
             "queue": [QUEUE, {"counts": {}, "aired": {"hall": 0, "home": 0, "other": 0}}],
             "person": [{"name": name, "place": place} for name in ("", "Jule") for place in ("hall", "home")],
-            "supports": [{"contributions": numbers} for numbers in ([], [3, 17])],
+            "supports": [{"contributions": numbers, "proposals": numbers} for numbers in ([], [3, 17])],
         }
         if kind in others:
             yield from ((kind, data) for data in others[kind])
@@ -213,7 +218,7 @@ def test_whatever_citizens_write_is_only_text(text: str, lang: str) -> None:
         ("public", "on_air"),
     ):
         data = own(text=text, name=text, reason=text, topic_title=text)
-        shown = {"contribution": data, "since": "2020-08-20T16:50:00Z"} if kind == "on_air" else data
+        shown = {"contribution": data, "result": None, "since": "2020-08-20T16:50:00Z"} if kind == "on_air" else data
         key = "on_air" if kind == "on_air" else "contribution/17"
         tree = Tree(render.document(key, audience, lang, shown, "digital"))
         assert text in tree.text
@@ -319,11 +324,11 @@ def every_page() -> Iterator[tuple[str, dict[str, Any]]]:
     shown: list[tuple[str, str, dict[str, Any]]] = [
         ("event", "public", EVENT),
         ("agenda", "public", AGENDA),
-        ("on_air", "public", {"contribution": public(), "since": "2020-08-20T16:50:00Z"}),
+        ("on_air", "public", {"contribution": public(), "result": None, "since": "2020-08-20T16:50:00Z"}),
         ("contribution/17", "public", public()),
         ("contribution/17", "me", own()),
         ("person", "me", {"name": "", "place": "home"}),
-        ("supports", "me", {"contributions": [17]}),
+        ("supports", "me", {"contributions": [17], "proposals": [7]}),
     ]
     documents = render.arrange(shown, "de", "digital")
     desk = render.arrange(

@@ -227,7 +227,7 @@ NOISE = st.text(max_size=40) | JSON.map(lambda value: msgspec.json.encode(value)
 DEEP = 20_000
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(NOISE)
 @example('{"t":"do","id":"a","name":"contribution.submit","args":' + "[" * DEEP + "]" * DEEP + "}")
 @example('{"t":"open","channels":' + '{"a":' * DEEP)

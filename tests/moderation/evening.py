@@ -12,10 +12,12 @@ from moderation import documents
 from moderation.capabilities import AnyChange, apply, decide, parse
 from moderation.event import Event
 from moderation.roles import actor, hashed
+from rooms.breakout import tag
 from rooms.command import SYSTEM, Actor, Change, Outcome, Refused
 from rooms.contributions import Contribution, State
 from rooms.entrance import code_at
-from rooms.registration import token
+from rooms.register import token
+from rooms.tables import code
 
 SECRET = "geheim"
 NOW = 1_597_941_720_000
@@ -268,6 +270,19 @@ def _inside(evening: Evening, person: str, *, leads: bool = False) -> dict[str, 
     return given
 
 
+def _table(evening: Evening, person: str) -> dict[str, Any]:
+    """A round of tables that is open, with what is on the card of the first."""
+    evening.send("mona", "round.create", title="Tische", rooms=[{"name": "Tisch 1", "capacity": 8, "table": True}])
+    evening.send("mona", "round.open", round=1)
+    return {"room": "1-1", "heads": 3, "code": code(evening.event, 1)}
+
+
+def _shared(evening: Evening, person: str) -> dict[str, Any]:
+    """Four share a device at the first table, and two of them have said their names."""
+    evening.send(person, "room.seat_table", **_table(evening, person) | {"heads": 4, "names": ["Jule", "Kai"]})
+    return {"room": "1-1"}
+
+
 def _pinned(evening: Evening, person: str) -> dict[str, Any]:
     """Staff are only guests unless they lead the room."""
     _inside(evening, person, leads=person in STAFF)
@@ -275,10 +290,53 @@ def _pinned(evening: Evening, person: str) -> dict[str, Any]:
     return {"card": 1}
 
 
+def _raised(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person, leads=person in STAFF)
+    evening.send(person, "room.raise_hand", room="1-1")
+    return {"room": "1-1"}
+
+
+def _said(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person)
+    return {"message": evening.send(person, "chat.send", room="1-1", text="Hallo zusammen")["message"]}
+
+
 def _summed(evening: Evening, person: str) -> dict[str, Any]:
     _inside(evening, person, leads=person in STAFF)
     evening.send(person, "summary.draft", room="1-1", proposed="Mehr Bänke")
     return {"room": "1-1"}
+
+
+def _confirmed(evening: Evening, person: str) -> dict[str, Any]:
+    """A room's results on the board, with one proposal."""
+    _inside(evening, "anna")
+    evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke")
+    evening.send("anna", "card.propose", card=1)
+    evening.send("anna", "summary.draft", room="1-1", proposed="Mehr Bänke")
+    evening.send("anna", "summary.confirm", room="1-1")
+    return {"card": 1}
+
+
+def _backed(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send(person, "proposal.support", **_confirmed(evening, person))
+    return {"card": 1, "on": False}
+
+
+def _two_proposals(evening: Evening, person: str) -> dict[str, Any]:
+    _confirmed(evening, person)
+    evening.send("anna", "card.submit", room="1-1", text="Mehr Bäume")
+    evening.send("anna", "card.propose", card=2)
+    return {"card": 1, "steps": 1}
+def _calling(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person)
+    evening.send(person, "room.ask_for_help", room="1-1", why="Wir kommen nicht weiter")
+    return {"room": "1-1"}
+
+
+def _told_all(evening: Evening, person: str) -> dict[str, Any]:
+    _inside(evening, person, leads=person in STAFF)
+    evening.send("mona", "announcement.send", text="Noch zehn Minuten")
+    return {"announcement": 1}
 
 
 def _held(evening: Evening, person: str) -> dict[str, Any]:
@@ -338,6 +396,15 @@ EXAMPLES: dict[str, Example] = {
     "room.move": lambda evening, person: _inside(evening, "anna") and {"person": "anna", "to": "1-2"},
     "room.extend": lambda evening, person: _inside(evening, person, leads=True) and {"room": "1-1", "minutes": 5},
     "room.ask_for_time": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "room.ask_for_help": lambda evening, person: _inside(evening, person) and {"room": "1-1", "why": "Streit"},
+    "room.claim_help": _calling,
+    "room.end_help": _calling,
+    "announcement.send": lambda evening, person: _inside(evening, "anna") and {"text": "Noch zehn Minuten", "rooms": ["1-1"]},
+    "announcement.withdraw": _told_all,
+    "announcement.seen": _told_all,
+    "room.seat_table": _table,
+    "room.renew_code": lambda evening, person: _shared(evening, "anna"),
+    "room.forget_names": _shared,
     "card.submit": lambda evening, person: _inside(evening, person) and {"room": "1-1", "text": "Mehr Bänke"},
     "card.edit": lambda evening, person: _pinned(evening, person) | {"text": "Mehr Bänke am Ring"},
     "card.withdraw": lambda evening, person: _pinned(evening, person),
@@ -348,6 +415,16 @@ EXAMPLES: dict[str, Example] = {
     and {"room": "1-1", "proposed": "Mehr Bänke"},
     "summary.submit": lambda evening, person: _summed(evening, person),
     "summary.confirm": lambda evening, person: _summed(evening, person),
+    "summary.air": lambda evening, person: _confirmed(evening, person) and {"room": "1-1"},
+    "proposal.support": _backed,
+    "proposal.group": lambda evening, person: _confirmed(evening, person) and {"cards": [1], "title": "Im Freien"},
+    "proposal.order": _two_proposals,
+    "proposal.air": _confirmed,
+    "room.raise_hand": lambda evening, person: _inside(evening, person) and {"room": "1-1"},
+    "room.lower_hand": lambda evening, person: _raised(evening, person) | {"person": tag(evening.event, person)},
+    "room.give_floor": lambda evening, person: _raised(evening, person) | {"person": tag(evening.event, person)},
+    "chat.send": lambda evening, person: _inside(evening, person) and {"room": "1-1", "text": "Hallo zusammen"},
+    "chat.remove": _said,
     "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
     "room.release": _held,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},

@@ -15,24 +15,31 @@ from moderation import queue, roles
 from moderation.capabilities import COMMANDS, AnyChange, apply, denied, parse
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
+    announcements,
     contributions,
     inbox,
     joining,
     messages,
+    moving_up,
     participation,
+    plenary,
     programme,
+    register,
     registration,
     results,
     retention,
     rounds,
     support,
+    tables,
+    talk,
 )
+from rooms import help as calls
 from rooms.command import SYSTEM, Change, Refused
 from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
-    programme, joining, contributions, support, queue, roles, registration, messages, inbox, retention, rounds, participation,
-    results,
+    programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
+    retention, rounds, participation, results, plenary, talk, calls, announcements, tables,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
@@ -42,7 +49,7 @@ JSON = st.recursive(
 
 
 def test_the_lists_hold_everything_that_the_capabilities_have() -> None:
-    assert len(COMMANDS) == sum(len(module.COMMANDS) for module in CAPABILITIES), "two commands of one name"
+    assert len(COMMANDS) == sum(len(getattr(module, "COMMANDS", {})) for module in CAPABILITIES), "two commands of one name"
     changes = {change for module in CAPABILITIES for change in getattr(module, "CHANGES", {})}
     assert set(get_args(AnyChange)) == changes
     assert len({change.__struct_config__.tag for change in changes}) == len(changes), "two changes of one tag"

@@ -17,6 +17,7 @@ from tests.moderation.evening import LETTER, PROGRAMME, ROUND, SECRET, STATES, E
 
 SHOWN = ("approved", "shortlisted", "on_air", "answered")
 CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door", "rooms", "room/1-1", "board")
+BOARD = {"proposal/1", "heading/1"}
 
 
 @pytest.fixture
@@ -36,8 +37,19 @@ def evening() -> Evening:
     evening.send("mona", "round.open", round=1)
     evening.send("anna", "room.enter", room="1-1")
     evening.send("anna", "card.submit", room="1-1", text="Mehr Bänke am Ring")
+    evening.send("anna", "card.propose", card=1)
+    evening.send("anna", "room.raise_hand", room="1-1")
+    evening.send("anna", "chat.send", room="1-1", text="Hallo zusammen")
+    evening.send("anna", "room.ask_for_help", room="1-1", why="Wir kommen nicht weiter")
+    evening.send("mona", "room.claim_help", room="1-1")
+    evening.send("mona", "announcement.send", text="Noch zehn Minuten")
     evening.send("anna", "summary.draft", room="1-1")
     evening.send("mona", "summary.confirm", room="1-1")
+    evening.send("mona", "proposal.group", cards=[1], title="Im Freien")
+    evening.send("anna", "proposal.support", card=1)
+    evening.send("bilal", "room.enter", room="1-2")
+    evening.send("bilal", "summary.draft", room="1-2", open="Wer bezahlt?")
+    evening.send("mona", "round.close", round=1, room="1-2")
     return evening
 
 
@@ -49,9 +61,9 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "room/1-1", "room/1-2", "result/1-1"}),
-        ("room/1-1", {"room/1-1", "summary/1-1", "card/1"}),
-        ("board", {"result/1-1"}),
+        ("rooms", {"rounds", "help/1-1", "announcement/1", "room/1-1", "room/1-2", "summary/1-2", "result/1-1", *BOARD}),
+        ("board", {"result/1-1", *BOARD}),
+        ("room/1-1", {"announcement/1", "room/1-1", "help/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
         ("hall", {"entrance"}),
         ("registrations", {"registrations", "registration/1", "mail/1"}),
         ("door", {"registrations", "registration/1"}),
@@ -165,12 +177,13 @@ def test_times_are_iso_8601_in_utc() -> None:
 def test_a_person_sees_their_place_and_name() -> None:
     evening = Evening()
     evening.send("anna", "person.join", place="hall", code=code_at(SECRET, evening.now + 1_000, 150), name="Anna")
-    assert evening.screen("me", "anna") == {"person": {"name": "Anna", "place": "hall"}, "supports": {"contributions": []}}
+    supports: dict[str, list[int]] = {"contributions": [], "proposals": []}
+    assert evening.screen("me", "anna") == {"person": {"name": "Anna", "place": "hall"}, "supports": supports}
     assert evening.screen("me", "bilal")["person"] == {"name": "", "place": "home"}
 
 
 def test_a_screen_with_nothing_on_air_says_so() -> None:
-    assert Evening().screen("output/main") == {"on_air": {"contribution": None, "since": None}}
+    assert Evening().screen("output/main") == {"on_air": {"contribution": None, "result": None, "since": None}}
 
 
 def test_texts_leave_as_they_were_written() -> None:

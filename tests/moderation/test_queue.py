@@ -126,7 +126,7 @@ def test_what_leaves_the_air_leaves_the_screens(command: str) -> None:
     evening.send("mona", command, contribution=number)
     assert evening.event.contributions.on_air is None
     for channel in ("output/main", "stage", "public"):
-        assert evening.screen(channel)["on_air"] == {"contribution": None, "since": None}
+        assert evening.screen(channel)["on_air"] == {"contribution": None, "result": None, "since": None}
     assert "on_air" in evening.touched
 
 

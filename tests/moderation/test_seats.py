@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from moderation.capabilities import AnyChange, forgotten, timers
 from rooms.command import SYSTEM, Change, Refused
 from rooms.programme import ms
-from rooms.registration import LIVE, CheckedIn, Registration, Seated, token
+from rooms.register import LIVE, CheckedIn, Registration, Seated, token
 from tests.moderation.evening import PROGRAMME, Evening, same
 
 STARTS = ("2020-08-31T18:00:00+02:00", "2020-10-08T18:00:00+02:00", "2020-10-08T19:00:00+02:00")
@@ -192,7 +192,7 @@ def check(registering: Registering) -> None:
 def test_seats_are_never_oversold_and_go_in_order_of_arrival() -> None:
     happened: Counter[str] = Counter()
 
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(st.integers(0, 2**32))
     def play(seed: int) -> None:
         chance, registering = Random(seed), Registering()

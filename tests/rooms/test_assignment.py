@@ -94,7 +94,7 @@ def content(one: Wish, room: Slot) -> bool:
     return not one.topics or room.topic in one.topics
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(crowds(), floors(), conditions, seeds)
 def test_everybody_is_in_one_room_or_waits_and_no_room_is_too_full(
     wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int
@@ -107,7 +107,7 @@ def test_everybody_is_in_one_room_or_waits_and_no_room_is_too_full(
         assert sizes(slots, plan.seats)[room.id] <= max(room.capacity, room.taken)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(crowds(fixed=""), floors(), conditions, seeds)
 def test_nobody_sits_where_they_may_not_and_nobody_waits_while_they_could_sit(
     wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int
@@ -122,7 +122,7 @@ def test_nobody_sits_where_they_may_not_and_nobody_waits_while_they_could_sit(
             assert all(forbidden(one, room, here, rules) for one in wishes if one.person in plan.waiting)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(crowds(), floors(), conditions, seeds)
 def test_nobody_waits_while_they_could_sit_also_beside_people_who_keep_their_room(
     wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int
@@ -134,7 +134,7 @@ def test_nobody_waits_while_they_could_sit_also_beside_people_who_keep_their_roo
             assert all(forbidden(one, room, here, rules) for one in wishes if one.person in plan.waiting)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(crowds(), floors(), conditions, seeds)
 def test_whoever_has_a_room_keeps_it(wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int) -> None:
     plan = assign(wishes, slots, rules, seed)
@@ -146,7 +146,7 @@ def test_whoever_has_a_room_keeps_it(wishes: list[Wish], slots: list[Slot], rule
     assert {one.person for one in plan.unmet if one.condition == "fixed"} == lost
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(crowds(), floors(), conditions, seeds, st.randoms(use_true_random=False))
 def test_the_same_seed_gives_the_same_plan_in_whatever_order_people_and_rooms_come(
     wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int, order: Any
@@ -202,7 +202,7 @@ def breaches(wishes: Sequence[Wish], slots: Sequence[Slot], rules: Conditions, p
                 yield "mixed", "", room.id
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(crowds(), floors(), conditions, seeds)
 def test_what_is_not_met_is_named_and_nothing_else(wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int) -> None:
     plan = assign(wishes, slots, rules, seed)
@@ -215,7 +215,7 @@ def test_what_is_not_met_is_named_and_nothing_else(wishes: list[Wish], slots: li
     assert list(plan.unmet) == sorted(plan.unmet)
 
 
-@settings(deadline=None)
+
 @given(crowds(fixed=""), floors(place=""), seeds)
 def test_sizes_are_as_equal_as_the_seats_allow(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(), seed)
@@ -224,7 +224,7 @@ def test_sizes_are_as_equal_as_the_seats_allow(wishes: list[Wish], slots: list[S
         assert full[a.id] - full[b.id] <= 1 or full[b.id] >= b.capacity or full[a.id] == a.taken
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(crowds(), floors(), conditions, seeds)
 def test_nobody_could_go_to_a_much_emptier_room_without_losing_anything(
     wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int
@@ -244,7 +244,7 @@ def test_nobody_could_go_to_a_much_emptier_room_without_losing_anything(
             assert bound or leads or loses or forbidden(one, b, there, rules)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(crowds(fixed="", together="", apart=""), floors(taken=0, place=""), seeds, st.booleans(), st.booleans())
 def test_every_room_has_a_moderator_if_there_are_enough(
     wishes: list[Wish], slots: list[Slot], seed: int, topics: bool, languages: bool
@@ -265,7 +265,7 @@ def test_moderators_leave_their_group_where_a_room_has_none() -> None:
     assert len(plan.unmet) == 1
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(crowds(fixed=""), floors(place=""), seeds)
 def test_hall_and_home_are_mixed_to_the_person(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(places="mixed"), seed)
@@ -277,7 +277,7 @@ def test_hall_and_home_are_mixed_to_the_person(wishes: list[Wish], slots: list[S
     assert not [one for one in plan.unmet if one.condition == "mixed"]
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(crowds(fixed="", together="", apart=""), floors(), seeds)
 def test_no_two_would_rather_change_rooms(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(topics=True), seed)
@@ -303,7 +303,7 @@ BEST: dict[str, tuple[Conditions, dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("rules", "people", "rooms"), BEST.values(), ids=BEST)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_with_one_condition_no_plan_is_better(
     data: st.DataObject, rules: Conditions, people: dict[str, Any], rooms: dict[str, Any]
@@ -340,7 +340,7 @@ def cost(wishes: Sequence[Wish], slots: Sequence[Slot], rules: Conditions, seats
     return -led, found["language"] + found["topic"], sum(size**2 for size in sizes(slots, seats).values()), found["mixed"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(crowds(5, fixed="", together="", apart=""), floors(3, place=""), seeds)
 def test_with_topics_and_languages_at_once_nobody_more_could_understand(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     rules = Conditions(topics=True, languages=True)
@@ -563,7 +563,7 @@ def test_the_lot_depends_on_the_name_not_on_the_company() -> None:
 # Late
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(crowds(), wish, floors(), conditions, seeds)
 def test_who_comes_late_gets_a_free_seat_that_they_may_take_or_waits(
     wishes: list[Wish], newcomer: Wish, slots: list[Slot], rules: Conditions, seed: int
@@ -584,7 +584,7 @@ def test_who_comes_late_gets_a_free_seat_that_they_may_take_or_waits(
         assert full[emptiest] == min(full[other] for other in fit)
 
 
-@settings(deadline=None)
+
 @given(floors(place=""), st.integers(0, 12))
 def test_late_joiners_fill_the_rooms_evenly_until_all_are_full(slots: list[Slot], count: int) -> None:
     full = {room.id: room.taken for room in slots}

@@ -120,7 +120,7 @@ NUMBERS = st.text("0123456789+-/() .a\n\u200b\u0660\uff10", max_size=60) | st.fr
 ADDRESSES = st.builds("{}@{}".format, ANYTHING, ANYTHING | st.just("example.org")) | st.emails()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(ANYTHING | ADDRESSES)
 @example("a@" + "\u0307" * 70 + ".de")
 @example("a@xn--" + "9" * 60 + ".de")
@@ -136,7 +136,7 @@ def test_an_address_is_kept_in_one_line_or_refused(written: str) -> None:
     assert len(kept) <= contact.MOST
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(ANYTHING | NUMBERS)
 @example("+" + "0" * 49)
 @example("0" + "\U0001d7ce" * 40)

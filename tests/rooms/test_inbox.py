@@ -396,7 +396,7 @@ WRITTEN = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WRITTEN, max_size=6))
 def test_nothing_is_ever_dropped(letters: list[Receive]) -> None:
     post = Post()

@@ -7,14 +7,14 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.capabilities import timers
 from rooms.command import SYSTEM, Refused
 from rooms.messages import CLAIMED_FOR, GIVE_UP, MEANT_FOR, RETRY, Kind, Message, ToAll
 from rooms.programme import ms
-from rooms.registration import token
+from rooms.register import token
 from tests.moderation.evening import LETTER, PROGRAMME, Evening, same
 
 STARTS, ENDS = "2020-08-31T18:00:00+02:00", "2020-08-31T20:30:00+02:00"
@@ -365,7 +365,7 @@ STEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@settings(deadline=None)
+
 @given(st.lists(st.sampled_from([*STEPS, "timers"]), max_size=25))
 def test_whatever_happens_it_is_handed_over_once_for_each_time_that_somebody_asked(steps: list[str]) -> None:
     evening = Registering()

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rooms.command import Refused
@@ -84,7 +84,7 @@ def orders(line: Line) -> dict[int, tuple[Order, str]]:
     return {order[1]: (order, contingent) for contingent, waits in line.waiting.items() for order in waits}
 
 
-@settings(deadline=None)
+
 @given(lines())
 def test_never_more_people_than_seats(drawn: tuple[Place, Line, dict[int, int]]) -> None:
     place, line, people = drawn
@@ -99,7 +99,7 @@ def test_never_more_people_than_seats(drawn: tuple[Place, Line, dict[int, int]])
     assert len(given) + line.count() == len(people), "nobody is lost"
 
 
-@settings(deadline=None)
+
 @given(lines())
 def test_nobody_is_overtaken_in_a_pool(drawn: tuple[Place, Line, dict[int, int]]) -> None:
     place, line, people = drawn
@@ -114,7 +114,7 @@ def test_nobody_is_overtaken_in_a_pool(drawn: tuple[Place, Line, dict[int, int]]
     assert [came[number][0] for number, _ in given] == sorted(came[number][0] for number, _ in given)
 
 
-@settings(deadline=None)
+
 @given(lines())
 def test_what_is_settled_is_settled(drawn: tuple[Place, Line, dict[int, int]]) -> None:
     place, line, people = drawn

@@ -9,7 +9,7 @@ import pytest
 from moderation.capabilities import timers
 from rooms.command import SYSTEM
 from rooms.programme import ms
-from rooms.registration import Registration
+from rooms.register import Registration
 from tests.moderation.evening import NOW, PROGRAMME, Evening, same
 
 OPENS, DEADLINE, STARTS = "2020-08-20T08:00:00+02:00", "2020-08-25T23:59:00+02:00", "2020-08-31T18:00:00+02:00"

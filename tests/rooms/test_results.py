@@ -65,11 +65,13 @@ def test_what_is_taken_back_is_gone_from_room_board_and_log() -> None:
     evening.send("anna", "summary.draft", room="1-1", open="Wer bezahlt?")
     evening.send("anna", "summary.confirm", room="1-1")
     assert "Geheimnis" in str(evening.screen("board"))
+    evening.send("mona", "proposal.air", card=number)
+    assert "Geheimnis" in str(evening.screen("output/main"))
     assert evening.refused("anna", "card.withdraw", card=number).code == "forbidden"
 
     forget = evening.decide("cem", "card.withdraw", card=number).forget
     evening.send("cem", "card.withdraw", card=number)
-    assert "Geheimnis" not in str([evening.screen(channel) for channel in ("board", "room/1-1", "rooms")])
+    assert "Geheimnis" not in str([evening.screen(channel) for channel in ("board", "room/1-1", "rooms", "stage", "output/main")])
     assert evening.refused("cem", "card.support", card=number).code == "unknown_card"
     for seq in forget:
         at, by, changes = evening.rows[seq - 1]
@@ -128,7 +130,8 @@ def test_a_summary_reaches_the_board_when_it_is_confirmed_and_leaves_it_when_it_
     assert (shown["name"], shown["question"], shown["round_title"], shown["proposed"], shown["people"]) == (
         "Verkehr", "Wie?", "Runde", "Mehr Bänke", 3,
     )  # fmt: skip
-    evening.send("cem", "summary.draft", room="1-1", proposed="Viel mehr Bänke")
+    assert evening.refused("cem", "summary.draft", room="1-1", proposed="Viel mehr Bänke").code == "forbidden"
+    evening.send("bilal", "summary.draft", room="1-1", proposed="Viel mehr Bänke")
     assert evening.screen("board") == {}, "nobody has read that yet"
     evening.send("mona", "summary.confirm", room="1-1")
     evening.send("anna", "summary.confirm", room="1-1", on=False)
@@ -142,8 +145,67 @@ def test_if_the_moderator_is_missing_the_note_taker_or_an_organiser_confirms_als
     evening.send("mona", "round.close", round=1)
     assert evening.refused("cem", "card.submit", room="1-1", text="Zu spät").code == "round_closed"
     evening.send("cem", "summary.draft", room="1-1", open="Wo?")
+    assert evening.screen("rooms")["summary/1-1"]["open"] == "Wo?", "it lies in the tray"
     evening.send(person, "summary.confirm", room="1-1")
     assert list(evening.screen("board")) == ["result/1-1"]
+    assert "summary/1-1" not in evening.screen("rooms")
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ((), False),
+        ((("cem", "card.submit", {"room": "1-1", "text": "Mehr Bänke"}),), True),
+        ((("cem", "summary.draft", {"room": "1-1", "open": "Wo?"}),), True),
+        ((("cem", "summary.draft", {"room": "1-1", "open": "Wo?"}), ("cem", "summary.submit", {"room": "1-1"})), True),
+        ((("cem", "summary.draft", {"room": "1-1", "open": "Wo?"}), ("anna", "summary.confirm", {"room": "1-1"})), False),
+        ((("cem", "summary.draft", {"room": "1-1", "open": "Wo?"}), ("cem", "summary.draft", {"room": "1-1", "open": ""})), False),
+    ],
+)
+def test_what_nobody_has_confirmed_at_the_end_lies_in_the_tray(left: Any, expected: bool) -> None:
+    evening = room()
+    for person, command, arguments in left:
+        evening.send(person, command, **arguments)
+    assert "summary/1-1" not in evening.screen("rooms"), "there is still time"
+    evening.send("mona", "round.close", round=1, room="1-1")
+    assert ("summary/1-1" in evening.screen("rooms")) is expected
+
+
+def test_the_tray_says_what_was_proposed_and_who_leads_still_proposes_after_the_end() -> None:
+    evening = room()
+    for text in ("Mehr Bänke", "Weniger Autos"):
+        card(evening, text)
+    evening.send("anna", "card.propose", card=1)
+    evening.send("mona", "round.close", round=1)
+    seen = evening.seen("rooms", "summary/1-1")
+    assert (seen["name"], seen["proposals"], seen["others"]) == ("Verkehr", [{"number": 1, "text": "Mehr Bänke"}], 1)
+    assert evening.refused("cem", "card.propose", card=2).code == "forbidden"
+    assert evening.refused("dana", "card.propose", card=2).code == "not_your_room"
+    evening.send("bilal", "card.propose", card=2)
+    assert evening.seen("rooms", "summary/1-1")["others"] == 0
+
+
+def test_what_leaves_the_board_after_the_end_lies_in_the_tray_again() -> None:
+    evening = room()
+    evening.send("cem", "summary.draft", room="1-1", open="Wo?")
+    evening.send("anna", "summary.confirm", room="1-1")
+    evening.send("mona", "round.close", round=1)
+    evening.send("mona", "summary.confirm", room="1-1", on=False)
+    assert evening.seen("rooms", "summary/1-1")["open"] == "Wo?"
+
+
+def test_two_who_write_on_the_same_part_do_not_undo_each_other_and_on_two_parts_they_may() -> None:
+    evening = room()
+    evening.send("anna", "summary.draft", room="1-1", open="Wo?", seen=0)
+    seen = evening.seen("room/1-1", "summary/1-1")["version"]
+    evening.send("bilal", "summary.draft", room="1-1", open="Wo und wann?", seen=seen)
+    evening.send("anna", "summary.draft", room="1-1", proposed="Mehr Bänke", seen=seen)
+    refused = evening.refused("anna", "summary.draft", room="1-1", open="Wo überall?", seen=seen)
+    assert (refused.code, refused.field) == ("summary_changed", "open")
+    evening.send("anna", "summary.draft", room="1-1", open="Wo und wann?", seen=seen)  # the same: nothing is undone
+    evening.send("anna", "summary.draft", room="1-1", open="Wo überall?")  # now it is meant
+    shown = evening.seen("room/1-1", "summary/1-1")
+    assert (shown["open"], shown["proposed"]) == ("Wo überall?", "Mehr Bänke")
 
 
 def test_who_was_never_in_the_room_writes_no_summary() -> None:

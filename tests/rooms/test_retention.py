@@ -11,7 +11,7 @@ import pytest
 from moderation.capabilities import AnyChange, forgotten, timers
 from rooms.command import SYSTEM, Outcome
 from rooms.programme import ms
-from rooms.registration import token
+from rooms.register import token
 from rooms.retention import DAY, due
 from tests.moderation.evening import LETTER, PROGRAMME, Evening, same
 
@@ -235,7 +235,7 @@ def test_twice_is_nothing() -> None:
     retained(evening, *evening.names)
     again = evening.decide("olga", "event.retain", early=True)
     assert (again.changes, again.names, again.forget) == ([], {}, [])
-    assert again.result == {"registrations": 0, "mails": 0, "others": 0, "rooms": 0}
+    assert again.result == {"registrations": 0, "mails": 0, "others": 0, "messages": 0, "rooms": 0}
     assert evening.decide("olga", "event.retain", early=True, people=["contribution/2"]).changes == []
 
 
@@ -243,7 +243,7 @@ def test_who_came_after_it_goes_the_next_time() -> None:
     evening = busy()
     retained(evening, *evening.names)
     evening.register("fatma", place="conference")
-    assert retained(evening) == {"registrations": 1, "mails": 0, "others": 0, "rooms": 0}
+    assert retained(evening) == {"registrations": 1, "mails": 0, "others": 0, "messages": 0, "rooms": 0}
     assert "fatma" not in str(evening.names)
 
 
@@ -274,7 +274,7 @@ def test_the_names_of_the_staff_go_as_well() -> None:
     evening = Kept()
     evening.send("mona", "person.join", name="Mona M.")
     assert evening.names == {"mona": "Mona M."}
-    assert retained(evening, *evening.names) == {"registrations": 0, "mails": 0, "others": 1, "rooms": 0}
+    assert retained(evening, *evening.names) == {"registrations": 0, "mails": 0, "others": 1, "messages": 0, "rooms": 0}
     assert evening.names == {}
 
 
@@ -304,3 +304,34 @@ def test_a_row_is_forgotten_but_for_what_counts() -> None:
         assert [type(change) for change in kept] == [type(change) for change in changes]
         assert not FINGERPRINT.search(_WRITE.encode(kept))
         assert [forgotten(change) for change in kept] == kept
+
+
+def chatting() -> Kept:
+    """Anna, who is registered, and Bilal, who is not, talk in a small group."""
+    evening = Kept()
+    evening.register("anna")
+    evening.send("mona", "round.create", title="Runde", policy="chosen", rooms=[{"name": "Verkehr"}])
+    evening.send("mona", "round.open", round=1)
+    for name in ("anna", "bilal"):
+        evening.send(name, "room.enter", room="1-1")
+        evening.send(name, "chat.send", room="1-1", text=f"Ich bin {name}")
+    return evening
+
+
+def test_who_is_forgotten_has_said_nothing_in_the_chat() -> None:
+    evening = chatting()
+    evening.erase(1)
+    shown = evening.screen("room/1-1")
+    assert [shown[f"chat/{number}"]["text"] for number in (1, 2)] == ["", "Ich bin bilal"]
+    assert b"Ich bin anna" not in evening.log
+    assert b"Ich bin bilal" in evening.log
+    assert same(evening.replayed(), evening.event)
+
+
+def test_nothing_of_the_chat_outlives_the_deletion_date() -> None:
+    evening = chatting()
+    assert retained(evening)["messages"] == 2
+    assert "Ich bin" not in str(evening.screen("room/1-1"))
+    assert b"Ich bin" not in evening.log
+    assert same(evening.replayed(), evening.event)
+    assert retained(evening)["messages"] == 0

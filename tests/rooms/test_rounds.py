@@ -9,7 +9,7 @@ import pytest
 
 from moderation.capabilities import timers
 from moderation.roles import actor, check_channel
-from rooms.breakout import Room, tag
+from rooms.breakout import Room, may_watch, tag
 from rooms.command import SYSTEM, Refused
 from tests.moderation.evening import Evening, same
 
@@ -123,6 +123,18 @@ def test_a_preview_changes_nothing_and_the_same_seed_gives_the_same() -> None:
     assert preview["sizes"] == {"1-1": 4, "1-2": 5}
 
 
+def test_who_is_drawn_for_the_waiting_list_has_no_seat_besides() -> None:
+    """Assigned anew while it runs: three for two seats, whoever had them before."""
+    play = evening({"name": "A", "capacity": 2}, {"name": "B", "capacity": 2}, policy="mixed")
+    for person in ("anna", "bilal", "cem"):
+        play.send(person, "round.join")
+    play.send("mona", "round.close", round=1, room="1-2")
+    for seed in range(6):
+        play.send("mona", "round.assign", round=1, seed=seed)
+        assert len(room(play).seats) == 2
+        assert play.screen("rooms")["rounds"]["current"]["waiting"] == 1
+
+
 def test_whoever_comes_late_is_placed_and_never_lost() -> None:
     play = evening({"name": "A", "capacity": 2}, {"name": "B", "capacity": 2}, policy="assigned")
     placed = [play.send(f"gast-{number}", "round.join")["room"] for number in range(4)]
@@ -134,7 +146,7 @@ def test_whoever_comes_late_is_placed_and_never_lost() -> None:
     play.send("gast-0", "room.leave", room=placed[0])
     assert play.seen("me", "seat", "cem") == {
         "waiting": False, "room": placed[0], "name": room(play, placed[0]).name, "role": "participant",
-        "open": True,
+        "open": True, "table": 0,
     }  # fmt: skip
 
 
@@ -222,12 +234,34 @@ def test_nobody_reads_another_room() -> None:
         return True
 
     assert [may(person, "room/1-1") for person in ("anna", "bilal", "mona", "olga", "oskar", "hilde")] == [
-        True, False, True, True, False, False,
+        True, False, False, False, False, False,
     ]  # fmt: skip
     assert not may("anna", "room/1-2")
     assert not may("anna", "room/")
     assert not may("anna", "room/9-9")
     assert [may(person, "rooms") for person in ("anna", "mona", "olga")] == [False, True, True]
+
+
+def test_nobody_listens_unannounced() -> None:
+    """Moderators read a room that is prepared or over; while people talk there they are shown as guests, or see nothing."""
+    play = evening(opened=False)
+
+    def may(person: str) -> bool:
+        return may_watch(play.event, actor(play.event, person), "1-1")
+
+    assert [may(person) for person in ("mona", "olga", "hilde", "bilal")] == [True, True, False, False]
+    play.send("mona", "round.open", round=1, minutes=20)
+    assert "rights" in play.touched, "who looks on is asked again"
+    assert not may("mona")
+    for person in ("mona", "hilde"):
+        play.send(person, "room.enter", room="1-1")
+        assert may(person)
+        assert len(play.seen("room/1-1", "room/1-1")["guests"]) == 1
+        play.send(person, "room.leave", room="1-1")
+        assert "rights" in play.touched
+        assert not may(person)
+    play.send("mona", "round.close", round=1)
+    assert [may(person) for person in ("mona", "hilde")] == [True, False]
 
 
 def test_replayed_it_is_the_same() -> None:

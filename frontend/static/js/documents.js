@@ -13,7 +13,7 @@ import { Idiomorph } from "../vendor/idiomorph.js";
 const held = /** @type {Map<HTMLElement, Map<string, HTMLElement>>} */ (new Map());
 
 /** Set by scripts in the browser, not by the server. */
-const OURS = new Set(["aria-pressed", "aria-current", "aria-disabled", "data-on", "data-working"]);
+const OURS = new Set(["aria-pressed", "aria-current", "aria-disabled", "data-on", "data-working", "data-saving"]);
 
 /** @param {Docs} docs */
 export function apply(docs) {
@@ -72,8 +72,11 @@ function put(element, channel) {
   if (!container?.hasAttribute("data-container")) return;
   const event = new CustomEvent("plenum:put", { cancelable: true, detail: { element, old, channel } });
   if (!document.dispatchEvent(event)) return;
-  if (old && old.parentElement === container) morph(old, element);
-  else if (old) {
+  if (old && old.parentElement === container) {
+    const moves = old.dataset.order !== element.dataset.order;
+    morph(old, element);
+    if (moves) move(old, container);
+  } else if (old) {
     insert(element, container);
     leave(old);
     old.remove();
@@ -118,7 +121,8 @@ function morph(old, element) {
     ignoreActiveValue: document.activeElement?.matches("input, textarea, select") ?? false,
     callbacks: {
       beforeAttributeUpdated: (name, node, how) =>
-        !OURS.has(name) && !(name === "open" && how === "remove") && !(name === "value" && typedIn(node)),
+        !OURS.has(name) && !(name === "open" && how === "remove") && !(["value", "checked"].includes(name) && typedIn(node)),
+      beforeNodeRemoved: (node) => !(node instanceof HTMLElement && node.dataset.ours),
       // A count that the document does not know comes in frames of its own.
       beforeNodeMorphed: (node, to) => !(node.hasAttribute?.("data-count") && to.textContent === ""),
     },
@@ -127,7 +131,19 @@ function morph(old, element) {
 
 /** @param {Element} node */
 function typedIn(node) {
+  if (node instanceof HTMLInputElement && node.type === "checkbox") return node.checked !== node.defaultChecked;
   return (node instanceof HTMLTextAreaElement || node instanceof HTMLInputElement) && node.value !== node.defaultValue;
+}
+
+/**
+ * To its new place, with the focus that is in it.
+ * @param {HTMLElement} item
+ * @param {HTMLElement} container
+ */
+function move(item, container) {
+  const focused = item.contains(document.activeElement) ? document.activeElement : null;
+  insert(item, container);
+  if (focused instanceof HTMLElement && focused !== document.activeElement) focused.focus({ preventScroll: true });
 }
 
 /**

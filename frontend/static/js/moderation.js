@@ -86,7 +86,7 @@ document.addEventListener("plenum:done", (event) => {
   const { command, form } = /** @type {CustomEvent<{command: Command, form: HTMLFormElement | null}>} */ (event).detail;
   if (command.name === "contribution.submit") return entered(form);
   if (command.name === "contribution.restore") return;
-  acted.push(Number(command.args.contribution));
+  if (command.args.contribution) acted.push(Number(command.args.contribution));
   const details = form?.closest("details");
   const focused = details?.contains(document.activeElement);
   if (details) details.open = false;

@@ -1,10 +1,20 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
+import { autosave } from "./autosave.js";
+import { now } from "./clock.js";
 import { isLinked, start } from "./sync.js";
-import { say, tell, text } from "./tell.js";
+import "./talk.js";
+import { made, say, tell, text } from "./tell.js";
 
-/** How far this device's clock is behind the server's, in ms. */
-const behind = Number(document.body.dataset.now) - Date.now();
+/** @typedef {import("./documents.js").Put} Put */
+
 const NOTICES = [5, 2, 1, 0];
+
+/** Pages acknowledge an announcement within this time (ms), so that a thousand do not do so at once. */
+const SPREAD = 1_500;
+const title = document.title.replace(/^\(\d+\) /, "");
+const seen = /** @type {HTMLFormElement | null} */ (document.getElementById("seen"));
+/** The announcements that have not been on this screen yet. */
+const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
 
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
@@ -15,10 +25,15 @@ const near = new IntersectionObserver((seen) => seen.some((one) => one.isInterse
 setInterval(tick, 1_000);
 document.addEventListener("plenum:applied", tick);
 document.addEventListener("plenum:applied", mark);
+document.addEventListener("plenum:applied", read);
+document.addEventListener("visibilitychange", read);
+document.addEventListener("plenum:put", (event) => news(/** @type {CustomEvent<Put>} */ (event).detail));
+document.addEventListener("plenum:refused", unread);
 document.addEventListener("plenum:done", done);
 tick();
 mark();
-void start();
+autosave();
+void start().then(read);
 if (notes) near.observe(notes);
 
 /** The editor of the notes is large: it comes when somebody comes near it, and again after a connection that was lost meanwhile. */
@@ -43,13 +58,15 @@ function again() {
 /** @param {Event} event */
 function done(event) {
   const { command, form } = /** @type {CustomEvent<{command: {name: string}, form: HTMLFormElement | null}>} */ (event).detail;
+  if (event.defaultPrevented || command.name === "announcement.seen") return;
   if (command.name === "card.submit") {
     form?.reset();
     return form?.querySelector("textarea")?.focus();
   }
-  const details = form?.closest("details");
-  if (details) details.open = false;
-  if (command.name !== "card.support") tell(text("done"));
+  if (["room.ask_for_help", "announcement.send"].includes(command.name)) form?.reset();
+  const details = form?.closest("details:not([data-key])");
+  if (details instanceof HTMLDetailsElement) details.open = false;
+  if (form && command.name !== "card.support") tell(text("done"));
 }
 
 /** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */
@@ -64,6 +81,74 @@ function mark() {
     const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");
     if (withdraw) withdraw.hidden = card.dataset.author !== me;
   }
+  const calls = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#help > .caller")]);
+  for (const call of calls) call.toggleAttribute("data-on", call.dataset.by === me);
+  const waiting = calls.filter((call) => !call.dataset.by).length;
+  document.title = waiting ? `(${waiting}) ${title}` : title;
+  choices();
+}
+
+/** The rooms that can be told something alone: those that are open now. What was chosen stays, and the server says if it is over. */
+function choices() {
+  const place = document.getElementById("tell-rooms");
+  if (!place) return;
+  const rooms = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('#groups > [data-state="open"]')]);
+  const open = new Map(rooms.map((room) => [(room.dataset.key ?? "").replace("room/", ""), room.querySelector(".group__name")?.textContent ?? ""]));
+  for (const box of place.querySelectorAll("input")) if (!open.delete(box.value) && !box.checked) box.closest("label")?.remove();
+  for (const [room, name] of open) {
+    const choice = made("tell-room", { name });
+    choice.querySelector("input")?.setAttribute("value", room);
+    place.append(choice);
+  }
+}
+
+/**
+ * What is told when it comes: somebody calls, is coming, visits; an announcement.
+ * @param {Put} put
+ */
+function news({ element, old }) {
+  const name = element.querySelector('[data-slot="name"]')?.textContent ?? "";
+  if (element.matches(".caller") && !old) tell(text("help", { name }));
+  if (element.dataset.news && element.dataset.news !== old?.dataset.news) tell(element.querySelector("[data-said]")?.textContent ?? "");
+  if (old && Number(element.dataset.guests) > Number(old.dataset.guests)) {
+    const guest = [...element.querySelectorAll("[data-guest] > :first-child")].at(-1);
+    tell(text("visits", { name: guest?.textContent ?? "" }));
+  }
+  if (seen && element.matches(".announcement") && !old) unseen.add(element.dataset.order ?? "");
+}
+
+/** An announcement counts as seen when it is shown on a page that is looked at; one that is out of sight is shown as a message too. */
+function read() {
+  if (document.visibilityState !== "visible") return;
+  for (const number of unseen) {
+    const item = document.getElementById(`doc-announcement-${number}`);
+    if (!item) continue;
+    unseen.delete(number);
+    const { top, bottom } = item.getBoundingClientRect();
+    const words = item.querySelector("[data-said]")?.textContent ?? "";
+    if (bottom > 0 && top < innerHeight) say(words);
+    else tell(words, { stays: true });
+    setTimeout(acknowledge, SPREAD * Math.random(), number);
+  }
+}
+
+/** @param {string} number */
+function acknowledge(number) {
+  const field = /** @type {HTMLInputElement | null | undefined} */ (seen?.querySelector('[name="announcement"]'));
+  if (!field) return;
+  field.value = number;
+  seen?.requestSubmit();
+}
+
+/**
+ * Nobody is told that it could not be counted; if there were too many, it is said again.
+ * @param {Event} event
+ */
+function unread(event) {
+  const { command, retry_after } = /** @type {CustomEvent<{command: {name: string, args: Record<string, unknown>}, retry_after?: number}>} */ (event).detail;
+  if (command.name !== "announcement.seen") return;
+  event.preventDefault();
+  if (retry_after) setTimeout(acknowledge, retry_after * 1_000 * (1 + Math.random()), String(command.args.announcement));
 }
 
 function tick() {
@@ -71,10 +156,17 @@ function tick() {
     const place = item.querySelector("[data-left]");
     const ends = Date.parse(item.dataset.ends ?? "");
     if (!place || Number.isNaN(ends)) continue;
-    const left = Math.max(0, Math.ceil((ends - Date.now() - behind) / 1000));
+    const left = Math.max(0, Math.ceil((ends - now()) / 1000));
     const words = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
     if (place.textContent !== words) place.textContent = words;
     if (item.closest("#room")) notice(`${item.id}/${item.dataset.ends}`, left);
+  }
+  const minutes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "minute", unitDisplay: "short" });
+  for (const item of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-since]"))) {
+    const place = item.querySelector("[data-waits]");
+    const waits = Math.max(0, Math.floor((now() - Date.parse(item.dataset.since ?? "")) / 60_000));
+    const words = ` (${minutes.format(waits)})`;
+    if (place && place.textContent !== words) place.textContent = words;
   }
 }
 

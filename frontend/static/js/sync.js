@@ -15,7 +15,7 @@ import { fill, hush, made, say, tell, text } from "./tell.js";
  * @typedef {import("./documents.js").Docs & {t: "docs", epoch: string, seq: number}} DocsFrame
  * @typedef {{t: "count", channel: string, counts: Record<string, Record<string, number>>}} CountFrame
  * @typedef {{t: "welcome"} | DocsFrame | CountFrame | Done | Refused} Frame
- * @typedef {{command: Command, form: HTMLFormElement | null, kept: boolean, queued: boolean, sent: number, after: number}} Pending
+ * @typedef {{command: Command, form: HTMLFormElement | null, kept: boolean, queued: boolean, sent: number, after: number, tried?: boolean}} Pending
  */
 
 const FIRST_RETRY = 500;
@@ -36,6 +36,7 @@ const pending = /** @type {Map<string, Pending>} */ (new Map());
 /** @type {WebSocket | null} */
 let socket = null;
 let linked = false;
+let seen = false;
 let attempts = 0;
 let lastFrame = Date.now();
 /** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
@@ -48,7 +49,8 @@ let banner = /** @type {Timer} */ (undefined);
 export async function start() {
   root.dataset.script = "";
   document.addEventListener("submit", (event) => void onSubmit(event));
-  addEventListener("online", () => again(Math.random() * 500));
+  // The old connection may have survived; then it is to say so.
+  addEventListener("online", () => setTimeout(() => probe(0), Math.random() * 500));
   addEventListener("offline", () => lost(0));
   addEventListener("pageshow", (event) => event.persisted && again(0));
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && probe(20_000));
@@ -94,8 +96,11 @@ function received(frame) {
   if (!linked) established();
   if (frame.t === "docs") {
     documents.apply(frame);
+    seen = true;
     channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
   } else if (frame.t === "count") documents.count(frame.counts);
+  // Whoever has lost the right to what they see is told by the page itself, which the server then answers otherwise.
+  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) location.reload();
   else if (frame.t === "done" || frame.t === "refused") answered(frame);
 }
 
@@ -211,6 +216,32 @@ async function onSubmit(event) {
 }
 
 /**
+ * Sends a command that belongs to no form; it waits in the outbox if need be.
+ * @param {string} name
+ * @param {Record<string, unknown>} args
+ */
+export function give(name, args) {
+  const command = { id: outbox.newId(), slug, name, args, at: Date.now() };
+  outbox.keep(command);
+  pending.set(command.id, { command, form: null, kept: true, queued: true, sent: 0, after: 0 });
+  flush();
+  return command.id;
+}
+
+/**
+ * Changes what waits; false if it may have arrived already.
+ * @param {string} id
+ * @param {Record<string, unknown>} args
+ */
+export function amend(id, args) {
+  const item = pending.get(id);
+  if (!item || item.tried) return false;
+  item.command.args = args;
+  outbox.keep(item.command);
+  return true;
+}
+
+/**
  * @param {string} id
  * @param {number} time
  * @returns {Promise<boolean>}
@@ -232,8 +263,9 @@ function commandOf(form, button) {
   if (button instanceof HTMLButtonElement && button.name) data.append(button.name, button.value);
   const pressed = button?.getAttribute("aria-pressed") === "true" ? button.dataset.undo : undefined;
   const name = pressed ?? String(data.get("name"));
-  const numbers = new Set([...form.querySelectorAll("[data-number]")].map((input) => input.getAttribute("name")));
-  const flags = new Set([...form.querySelectorAll("[data-flag]")].map((input) => input.getAttribute("name")));
+  const fields = [...form.elements];
+  const numbers = new Set(fields.filter((field) => field.matches("[data-number]")).map((field) => field.getAttribute("name")));
+  const flags = new Set(fields.filter((field) => field.matches("[data-flag]")).map((field) => field.getAttribute("name")));
   /** @type {Record<string, unknown>} */
   const args = {};
   for (const [field, value] of data) {
@@ -255,6 +287,7 @@ function flush() {
   for (const item of [...pending.values()].sort((a, b) => a.command.at - b.command.at)) {
     if (item.sent || item.after > Date.now()) continue;
     item.sent = Date.now();
+    item.tried = true;
     send({ t: "do", id: item.command.id, name: item.command.name, args: item.command.args });
     answerWithin(ANSWER_WITHIN);
   }
@@ -343,6 +376,6 @@ function clearProblem(place) {
  * @param {string} name
  */
 function fieldOf(form, name) {
-  const fields = form.querySelectorAll(`:is(textarea, select, input:not([type="hidden"], [type="radio"])):is([name="${CSS.escape(name)}"], [name="args.${CSS.escape(name)}"])`);
+  const fields = form.querySelectorAll(`:is(textarea, select, input:not([type="hidden"], [type="radio"])):is([name="${CSS.escape(name)}"], [name="args.${CSS.escape(name)}"], [name="set.${CSS.escape(name)}"])`);
   return fields[0] instanceof HTMLElement ? fields[0] : null;
 }
