@@ -170,6 +170,14 @@ def test_design_system_stays_small_and_in_its_layer(built: Path) -> None:
     assert len(gzip.compress(css, 9)) < 20_000
 
 
+EDITOR = [
+    "yjs", "lib0", "y-protocols", "y-prosemirror", "prosemirror-commands", "prosemirror-inputrules", "prosemirror-keymap",
+    "prosemirror-model", "prosemirror-schema-list", "prosemirror-state", "prosemirror-transform", "prosemirror-view", "orderedmap",
+    "w3c-keyname",
+]  # fmt: skip
+"""What the editor of notes is made of."""
+
+
 @pytest.mark.slow
 def test_licences_of_what_is_bundled_come_along(built: Path) -> None:
     text = (built / "frontend/static/vendor/LICENSES.txt").read_text()
@@ -180,6 +188,7 @@ def test_licences_of_what_is_bundled_come_along(built: Path) -> None:
         ("qr", "(MIT OR Apache-2.0)"),
         ("@kern-ux/native", "EUPL-1.2"),
         ("@fontsource/fira-sans", "OFL-1.1"),
+        *((name, "MIT") for name in EDITOR),
     ]
 
 
