@@ -17,8 +17,6 @@ from rooms.seating import ALL_SIT, ALL_UNDERSTAND, AT_HOME, EVEN_LEADERS, IN_HAL
 if TYPE_CHECKING:
     from rooms.seating import Seating
 
-MOST_PASSES = 8
-"""How often the exchanges for mixture and better liked topics go through all rooms; two are nearly always enough."""
 MOST_TRIES = 12
 """With how many people one person is compared to get a better liked topic."""
 
@@ -78,28 +76,19 @@ def mix(seating: Seating) -> bool:
         return surplus(room) - surplus(other) > hall * people
 
     moved = False
-    for _ in range(MOST_PASSES):
-        changed = False
-        for room in sorted(mixed, key=surplus, reverse=True):
-            while others := sum(1 << other for other in mixed if better(room, other, 1)):
-                if not mix_people(seating, room, others) and not mix_groups(seating, room, others, better):
-                    break
-                moved = changed = True
-        if not changed:
-            break
+    for room in sorted(mixed, key=surplus, reverse=True):
+        while others := sum(1 << other for other in mixed if better(room, other, 1)):
+            if not mix_people(seating, room, others) and not mix_groups(seating, room, others, better):
+                break
+            moved = True
     return moved
 
 
 def prefer(seating: Seating) -> bool:
     """Exchange two people between rooms if together they like their topics better then. Sizes and mixture stay."""
-    moved = False
-    for _ in range(MOST_PASSES):
-        index = by_topic(seating)
-        singles = [party for party in seating.seated() if party.size == 1 and not party.pinned]
-        if not sum(exchange_topics(seating, party, index) for party in singles):
-            break
-        moved = True
-    return moved
+    index = by_topic(seating)
+    singles = [party for party in seating.seated() if party.size == 1 and not party.pinned]
+    return sum(exchange_topics(seating, party, index) for party in singles) > 0
 
 
 def chain(seating: Seating, start: int, goal: int, level: int) -> tuple[list[int], int]:
