@@ -5,6 +5,7 @@
 
 const form = () => /** @type {HTMLFormElement | null} */ (document.getElementById("move"));
 const rows = () => /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-person]"));
+const unfolded = /** @type {Set<string>} */ (new Set());
 let dragging = false;
 
 /** To be called once, by the page's own module. */
@@ -20,8 +21,18 @@ export function begin() {
   refresh();
 }
 
+/** On a round's own page who is where is not folded away, unless somebody folds it. */
+function unfold() {
+  for (const room of document.querySelectorAll("#groups[data-round] > li")) {
+    const details = room.querySelector("details");
+    if (details && !unfolded.has(room.id)) details.open = true;
+    unfolded.add(room.id);
+  }
+}
+
 /** After rows have come or gone. */
 export function refresh() {
+  unfold();
   search();
   count();
 }
