@@ -15,6 +15,9 @@ from rooms.talk import following
 SPAN, LAST = 10**8, 10**7
 """Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
 
+MOST_UNSEATED = 60
+"""So many people without a room are listed; before an assignment it is everybody, and each who joins sends the list again."""
+
 
 class RoomLineData(TypedDict):
     """A room in the list of a round. `free`: seats that nobody has; `table`: its number as a table in the hall, or 0."""
@@ -31,8 +34,16 @@ class RoomLineData(TypedDict):
     table: int
 
 
+class TopicChoiceData(TypedDict):
+    """A topic that can be wished for."""
+
+    id: str
+    title: str
+
+
 class RoundData(TypedDict):
-    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary."""
+    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary; `topics` and
+    `languages`: those of its rooms, to be wished for."""
 
     number: int
     title: str
@@ -42,6 +53,8 @@ class RoundData(TypedDict):
     ends_at: str
     recalled: bool
     waiting: int
+    topics: list[TopicChoiceData]
+    languages: list[str]
     rooms: list[RoomLineData]
 
 
@@ -50,6 +63,37 @@ class RoundsData(TypedDict):
 
     current: RoundData | None
     people: int
+
+
+class RoundLineData(TypedDict):
+    """A round in the moderators' list."""
+
+    number: int
+    title: str
+    state: str
+    rooms: int
+    people: int
+
+
+class UnseatedData(TypedDict):
+    """Somebody without a room in the current round, by their tag; `number`: among those who take part."""
+
+    id: str
+    name: str
+    number: int
+
+
+class PlanData(TypedDict):
+    """`plan`. `current`: the number of the round that `rounds` shows, or 0; `waiting`: who found all rooms full, in order;
+    `others`: who takes part and has no room there, the first of them, and how many `more` there are; `free`: seats left."""
+
+    rounds: list[RoundLineData]
+    current: int
+    state: str
+    waiting: list[UnseatedData]
+    others: list[UnseatedData]
+    more: int
+    free: int
 
 
 class SeatData(TypedDict):
@@ -66,7 +110,7 @@ class SeatData(TypedDict):
 
 class PersonInRoomData(TypedDict):
     """Somebody in a room, or all who share the device of a `table`: `heads` people, with the names of those who have said theirs.
-    `away_since`: the seat is held."""
+    `number`: among those who take part, the same in every room; `away_since`: the seat is held."""
 
     id: str
     name: str
@@ -300,9 +344,36 @@ def rounds(event: Event, lang: str) -> RoundsData:
     return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people) + at_tables}
 
 
-def all_rounds(event: Event, lang: str) -> list[RoundData]:
-    """Every round, for the moderators' page."""
-    return [_round(event, round, lang) for round in event.rounds.items.values()]
+def plan(event: Event, names: Names) -> PlanData:
+    """Every round, and who has no room in the current one."""
+    round = current(event)
+    rooms = event.rounds.of(round) if round and round.state != "closed" else []
+    seated = {person for room in rooms for person in room.seats}
+    waiting = round.waiting if round else []
+    others = [person for person in event.rounds.people if person not in seated and person not in waiting] if rooms else []
+
+    def line(person: str) -> UnseatedData:
+        return {"id": tag(event, person), "name": _name(event, names, person), "number": event.rounds.numbers.get(person, 0)}
+
+    return {
+        "rounds": [_round_line(event, one) for one in event.rounds.items.values()],
+        "current": round.number if round else 0,
+        "state": round.state if round else "",
+        "waiting": [line(person) for person in waiting],
+        "others": [line(person) for person in others[:MOST_UNSEATED]],
+        "more": len(others[MOST_UNSEATED:]),
+        "free": sum(max(room.free, 0) for room in rooms if not room.closed),
+    }
+
+
+def _round_line(event: Event, round: Round) -> RoundLineData:
+    return {
+        "number": round.number,
+        "title": round.title,
+        "state": round.state,
+        "rooms": len(round.rooms),
+        "people": sum(len(room.seats) for room in event.rounds.of(round)),
+    }
 
 
 def seat(event: Event, person: str) -> SeatData | None:
@@ -349,7 +420,7 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "question": one.question,
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
-        "people": [_person(event, names, one.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
+        "people": [_person(event, names, event.rounds.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
         "guests": [_name(event, names, person) for person in one.guests],
         "ends_at": iso(end) if end is not None else "",
         "grace": 0 if round.recalled_at is not None else round.grace,
@@ -379,7 +450,7 @@ def _hand(event: Event, names: Names, room: Room, person: str) -> HandData:
     return {
         "id": tag(event, person),
         "name": _name(event, names, person),
-        "number": room.numbers.get(person, 0),
+        "number": event.rounds.numbers.get(person, 0),
         "away": seat is not None and seat.away_since is not None,
     }
 
@@ -395,7 +466,7 @@ def chat(event: Event, names: Names, number: int) -> ChatData | None:
         "room": one.room,
         "text": one.text,
         "name": "" if gone else _name(event, names, one.person),
-        "number": 0 if gone else event.rounds.rooms[one.room].numbers.get(one.person, 0),
+        "number": 0 if gone else event.rounds.numbers.get(one.person, 0),
         "author": "" if gone else tag(event, one.person),
         "at": iso(one.at),
         "removed": one.removed or "",
@@ -612,6 +683,7 @@ def _turn(event: Event, heading: int) -> int:
 
 
 def _round(event: Event, round: Round, lang: str) -> RoundData:
+    topics = {room.topic: _topic(event, room, lang) for room in event.rounds.of(round) if room.topic}
     return {
         "number": round.number,
         "title": round.title,
@@ -621,6 +693,8 @@ def _round(event: Event, round: Round, lang: str) -> RoundData:
         "ends_at": iso(round.ends_at) if round.ends_at is not None else "",
         "recalled": round.recalled_at is not None,
         "waiting": len(round.waiting),
+        "topics": [{"id": id, "title": title} for id, title in topics.items()],
+        "languages": sorted({language for room in event.rounds.of(round) for language in room.languages}),
         "rooms": [_line(event, one, lang) for one in event.rounds.of(round)],
     }
 

@@ -21,6 +21,7 @@ from rooms import (
     moving_up,
     participation,
     plenary,
+    preparing,
     programme,
     register,
     registration,
@@ -48,6 +49,7 @@ COMMANDS: Commands = {
     **rounds.COMMANDS,
     **participation.COMMANDS,
     **tables.COMMANDS,
+    **preparing.COMMANDS,
     **results.COMMANDS,
     **plenary.COMMANDS,
     **talk.COMMANDS,
@@ -70,6 +72,7 @@ _APPLY: Changes = {
     **rounds.CHANGES,
     **participation.CHANGES,
     **tables.CHANGES,
+    **preparing.CHANGES,
     **results.CHANGES,
     **plenary.CHANGES,
     **talk.CHANGES,
@@ -125,6 +128,11 @@ AnyChange = (
     | participation.AtTable
     | tables.Seated
     | tables.Renewed
+    | preparing.Edited
+    | preparing.Removed
+    | preparing.RoomsAdded
+    | preparing.RoomEdited
+    | preparing.RoomRemoved
     | results.Submitted
     | results.Edited
     | results.Withdrawn

@@ -18,6 +18,7 @@ from moderation.breakouts import (
     HeadingData,
     HelpData,
     OverviewData,
+    PlanData,
     ProposalData,
     ResultData,
     RoomData,
@@ -179,6 +180,7 @@ Data = (
     | CountsData
     | MailData
     | RoundsData
+    | PlanData
     | SeatData
     | RoomData
     | HandsData
@@ -211,6 +213,7 @@ SHAPES: dict[str, Any] = {
     "registrations": CountsData,
     "mail": MailData,
     "rounds": RoundsData,
+    "plan": PlanData,
     "seat": SeatData,
     "room": RoomData,
     "hands": HandsData,
@@ -273,6 +276,7 @@ _CHANNELS = {
     "rounds": ["rooms", "public"],
     "work": ["rooms"],
     "seen": ["rooms"],
+    "plan": ["rooms"],
     "result": ["board", "rooms"],
     "proposal": ["board", "rooms"],
     "backing": ["board", "rooms"],
@@ -284,7 +288,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
     """The keys of all documents that the channel has now, in the order of a page."""
     which = kind(channel)
     yield from _FIXED[which]
-    if event.rounds.items:
+    if event.rounds.items or event.rounds.made:
         yield from _ROUNDS.get(which, ())
     if which == "me" and breakouts.seat(event, person) is not None:
         yield "seat"
@@ -321,7 +325,7 @@ def _board(event: Event) -> Iterator[str]:
     yield from (f"result/{id}" for id in confirmed_rooms(event))
 
 
-_ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
+_ROUNDS = {"public": ("rounds",), "rooms": ("rounds", "plan")}
 """What channels have besides as soon as there are small groups."""
 _FIXED = {
     "public": ("event", "agenda", "places", "on_air"),
@@ -376,6 +380,8 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return breakouts.result(event, rest)
     if name == "rounds":
         return breakouts.rounds(event, lang)
+    if name == "plan":
+        return breakouts.plan(event, names)
     if name == "seat":
         return breakouts.seat(event, person)
     if name == "registrations":
@@ -406,6 +412,8 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.inbox.items[int(rest)].erased
     if name == "card":
         return not event.results.cards[int(rest)].withdrawn
+    if name in ("room", "hands", "help", "summary") and rest not in event.rounds.rooms:
+        return False  # it was removed
     if name == "summary" and kind(channel) == "rooms":
         return breakouts.in_tray(event, rest)
     if name == "chat":

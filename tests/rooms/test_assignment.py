@@ -19,7 +19,7 @@ from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
 from rooms.unmet import Code, Unmet, unmet
 
 NAMES = ("anna", "ben", "cem", "dana", "emil", "fatma", "gül", "hans", "ida", "jan", "kim", "lea")
-EVERYTHING = Conditions(topics=True, places="mixed", moderator=True, languages=True, together=True, apart=True)
+EVERYTHING = Conditions(topics=True, places="mixed", moderator=True, languages=True, together=True, apart=True, anew=True)
 
 wish = st.builds(
     Wish,
@@ -31,6 +31,7 @@ wish = st.builds(
     together=st.sampled_from(("", "", "x", "y")),
     apart=st.sampled_from(("", "", "p", "q")),
     fixed=st.sampled_from(("",) * 6 + ("1", "2", "9")),
+    met=st.frozensets(st.sampled_from(NAMES), max_size=4),
 )
 slot = st.builds(
     Slot,
@@ -49,6 +50,7 @@ conditions = st.builds(
     languages=st.booleans(),
     together=st.booleans(),
     apart=st.booleans(),
+    anew=st.booleans(),
 )
 seeds = st.integers(-3, 2**64)
 
@@ -56,7 +58,9 @@ seeds = st.integers(-3, 2**64)
 def crowds(most: int = 12, **same: Any) -> st.SearchStrategy[list[Wish]]:
     """People, each with another name."""
     return st.lists(wish, max_size=most).map(
-        lambda wishes: [replace(one, person=name, **same) for name, one in zip(NAMES, wishes, strict=False)]
+        lambda wishes: [
+            replace(one, person=name, **{"met": one.met - {name}} | same) for name, one in zip(NAMES, wishes, strict=False)
+        ]
     )
 
 
@@ -188,6 +192,8 @@ def breaches(wishes: Sequence[Wish], slots: Sequence[Slot], rules: Conditions, p
             yield "language", one.person, room.id
         if rules.topics and not content(one, room):
             yield "topic", one.person, room.id
+        if rules.anew and any(other.person in one.met for other in others):
+            yield "met", one.person, room.id
     shared = [one for one in wishes if plan.seats.get(one.person) in [room.id for room in slots if not room.place]]
     for room in slots:
         here = group_of(wishes, plan.seats, room.id)
@@ -523,7 +529,8 @@ def test_the_preview_says_whether_a_room_is_full_or_others_are_in_the_way() -> N
 
 
 def test_every_code_of_the_preview_is_known() -> None:
-    assert set(get_args(Code)) == {"capacity", "fixed", "place", "moderator", "together", "apart", "language", "topic", "mixed"}
+    codes = {"capacity", "fixed", "place", "moderator", "together", "apart", "language", "topic", "mixed", "met"}
+    assert set(get_args(Code)) == codes
 
 
 def test_without_rooms_everybody_waits_and_without_people_nobody() -> None:
@@ -659,3 +666,66 @@ def test_fifteen_hundred_people_are_assigned_while_somebody_waits_for_the_previe
     assert len(plan.seats) == 1500
     assert set(Counter(plan.seats.values()).values()) == {capacity}
     assert not [one for one in plan.unmet if one.condition in ("moderator", "apart")]
+
+
+# New company.
+
+
+def paired(wishes: Sequence[Wish], seats: Mapping[str, str]) -> int:
+    """How many pairs meet again."""
+    met = {one.person: one.met for one in wishes}
+    return sum(b in met[a] for a, b in itertools.combinations(met, 2) if seats[a] == seats[b])
+
+
+def evening(people: int, rooms: int, capacity: int, rounds: int, seed: int = 1) -> list[int]:
+    """Pairs that meet again, round by round, if all are mixed anew each time."""
+    slots = [Slot(str(number), capacity=capacity) for number in range(rooms)]
+    wishes, again = [Wish(str(number)) for number in range(people)], []
+    for turn in range(rounds):
+        seats = assign(wishes, slots, Conditions(anew=True), seed + turn).seats
+        again.append(paired(wishes, seats))
+        mates = {one.person: {other for other in seats if seats[other] == seats[one.person]} - {one.person} for one in wishes}
+        wishes = [replace(one, met=one.met | mates[one.person]) for one in wishes]
+    return again
+
+
+def test_nobody_meets_anybody_again_where_that_is_possible() -> None:
+    assert evening(16, 4, 4, rounds=2) == [0, 0]
+    assert evening(60, 10, 6, rounds=3) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_some_have_to_meet_again_it_is_the_fewest(seed: int) -> None:
+    """Each of the four groups of six is spread over four rooms: two pairs of each at the least."""
+    assert evening(24, 4, 6, rounds=2, seed=seed) == [0, 4 * 2]
+
+
+@settings(deadline=None, max_examples=150)
+@given(crowds(), floors(), conditions, seeds)
+def test_new_company_costs_nobody_anything_and_is_never_worse(
+    wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int
+) -> None:
+    before = assign(wishes, slots, replace(rules, anew=False), seed)
+    after = assign(wishes, slots, replace(rules, anew=True), seed)
+    assert sizes(slots, after.seats) == sizes(slots, before.seats)
+    assert after.waiting == before.waiting
+    unmet_by = [sorted((one.condition, one.room) for one in plan.unmet if one.condition != "met") for plan in (before, after)]
+    assert unmet_by[0] == unmet_by[1]
+    both_ways = {one.person: one.met | {other.person for other in wishes if one.person in other.met} for one in wishes}
+    known = [replace(one, met=both_ways[one.person]) for one in wishes]
+    seated = [one for one in known if one.person in before.seats]
+    first, then = (assign(known, slots, replace(rules, anew=anew), seed) for anew in (False, True))
+    assert paired(seated, then.seats) <= paired(seated, first.seats)
+
+
+def test_1500_people_are_mixed_anew_within_a_second() -> None:
+    slots = [Slot(str(number)) for number in range(20)]
+    first = assign([Wish(str(number)) for number in range(1500)], slots, Conditions(), 1).seats
+    mates: dict[str, set[str]] = {}
+    for person, room in first.items():
+        mates.setdefault(room, set()).add(person)
+    wishes = [Wish(person, met=frozenset(mates[room] - {person})) for person, room in first.items()]
+    began = time.process_time()
+    plan = assign(wishes, slots, Conditions(anew=True), 2)
+    assert time.process_time() - began < 1
+    assert paired(wishes, plan.seats) == 20 * (15 * 6 + 5 * 3), "fours and threes of each old room"
