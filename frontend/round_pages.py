@@ -22,9 +22,9 @@ from moderation.capabilities import decide
 from moderation.event import Event
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
+from rooms.assigning import Assign
 from rooms.breakout import Room, Round, tag
 from rooms.command import Refused
-from rooms.participation import Assign
 
 HERE = ("round.edit", "round.copy", "round.remove", "round.open", "room.add", "room.edit", "room.remove")
 """The commands of a round's own page."""

@@ -8,12 +8,7 @@ from moderation.event import Event
 from moderation.shape import Names, iso, words
 from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, is_open, self_of, tag
 from rooms.help import Call
-from rooms.plenary import headings, proposals
-from rooms.results import Summary
 from rooms.talk import following
-
-SPAN, LAST = 10**8, 10**7
-"""Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
 
 MOST_UNSEATED = 60
 """So many people without a room are listed; before an assignment it is everybody, and each who joins sends the list again."""
@@ -237,110 +232,11 @@ class SentData(AnnouncementData):
     rooms: list[ReadersData]
 
 
-class CardData(TypedDict):
-    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`; `table`: its author is
-    one."""
-
-    number: int
-    room: str
-    text: str
-    name: str
-    author: str
-    table: bool
-    group: str
-    proposed: bool
-    support: int
-    supporters: list[str]
-
-
-class SummaryData(TypedDict):
-    """`summary/<room>` for those who write it. `cards`: how many are proposed; `version`: to be named by who writes on it."""
-
-    room: str
-    discussed: str
-    proposed: str
-    open: str
-    state: str
-    closed: bool
-    cards: int
-    version: int
-
-
-class ThoughtData(TypedDict):
-    """A card that is proposed but not confirmed."""
-
-    number: int
-    text: str
-
-
-class TrayData(SummaryData):
-    """`summary/<room>` in the moderators' tray: the room is over, and nobody has confirmed this. `others`: cards that are not
-    proposed."""
-
-    name: str
-    round_title: str
-    question: str
-    proposals: list[ThoughtData]
-    others: int
-
-
-class ProposalData(TypedDict):
-    """`proposal/<n>`: a card on the plenary's board, and where it comes from. `support`: the plenary's; `room_support`: that of the
-    room; `heading`: what it stands under, or 0."""
-
-    number: int
-    room: str
-    name: str
-    round_title: str
-    text: str
-    support: int
-    room_support: int
-    heading: int
-    order: int
-    on_air: bool
-
-
-class HeadingData(TypedDict):
-    """`heading/<n>`: what proposals are put together under. 0 has no title: it stands over those that are under none."""
-
-    number: int
-    title: str
-    order: int
-
-
-class AiredResultData(TypedDict):
-    """What of a small group is on air: a proposal (`number`), or a `part` of its summary."""
-
-    key: str
-    room: str
-    name: str
-    round_title: str
-    question: str
-    part: str
-    number: int
-    text: str
-
-
-class ResultData(TypedDict):
-    """`result/<room>`: what a room brings to the plenary, and where it comes from. `on_air`: the part that is, or nothing."""
-
-    room: str
-    round_title: str
-    name: str
-    question: str
-    discussed: str
-    proposed: str
-    open: str
-    people: int
-    confirmed_at: str
-    on_air: str
-
-
 def rounds(event: Event, lang: str) -> RoundsData:
     """What everybody may know: the rooms and their seats, not who is in them."""
     found = current(event)
     seats = [pair for room in event.rounds.of(found) for pair in room.seats.items()] if found else []
-    at_tables = sum(seat.heads for person, seat in seats if _is_table(person))
+    at_tables = sum(seat.heads for person, seat in seats if is_table(person))
     return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people) + at_tables}
 
 
@@ -353,7 +249,7 @@ def plan(event: Event, names: Names) -> PlanData:
     others = [person for person in event.rounds.people if person not in seated and person not in waiting] if rooms else []
 
     def line(person: str) -> UnseatedData:
-        return {"id": tag(event, person), "name": _name(event, names, person), "number": event.rounds.numbers.get(person, 0)}
+        return {"id": tag(event, person), "name": name_of(event, names, person), "number": event.rounds.numbers.get(person, 0)}
 
     return {
         "rounds": [_round_line(event, one) for one in event.rounds.items.values()],
@@ -421,7 +317,7 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
         "people": [_person(event, names, event.rounds.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
-        "guests": [_name(event, names, person) for person in one.guests],
+        "guests": [name_of(event, names, person) for person in one.guests],
         "ends_at": iso(end) if end is not None else "",
         "grace": 0 if round.recalled_at is not None else round.grace,
         "recalled": round.recalled_at is not None,
@@ -449,7 +345,7 @@ def _hand(event: Event, names: Names, room: Room, person: str) -> HandData:
     seat = room.seats.get(person)
     return {
         "id": tag(event, person),
-        "name": _name(event, names, person),
+        "name": name_of(event, names, person),
         "number": event.rounds.numbers.get(person, 0),
         "away": seat is not None and seat.away_since is not None,
     }
@@ -465,7 +361,7 @@ def chat(event: Event, names: Names, number: int) -> ChatData | None:
         "message": one.number,
         "room": one.room,
         "text": one.text,
-        "name": "" if gone else _name(event, names, one.person),
+        "name": "" if gone else name_of(event, names, one.person),
         "number": 0 if gone else event.rounds.numbers.get(one.person, 0),
         "author": "" if gone else tag(event, one.person),
         "at": iso(one.at),
@@ -505,7 +401,7 @@ def help(event: Event, names: Names, id: str) -> HelpData:
         "why": call.why if call else "",
         "asked": len(call.asked) if call else 0,
         "by": tag(event, call.by) if call and call.by else "",
-        "by_name": _name(event, names, call.by) if call and call.by else "",
+        "by_name": name_of(event, names, call.by) if call and call.by else "",
         "by_role": call.role if call else "",
         "here": call is not None and _is_there(one, call),
     }
@@ -537,136 +433,6 @@ def seen(event: Event, number: int) -> dict[str, int]:
     return {"seen": shown["seen"], "of": shown["of"], **rooms}
 
 
-def card(event: Event, names: Names, number: int) -> CardData | None:
-    """A card, unless it was taken back."""
-    one = event.results.cards[number]
-    if one.withdrawn:
-        return None
-    return {
-        "number": one.number,
-        "room": one.room,
-        "text": one.text,
-        "name": names.get(f"card/{number}", "") if _is_table(one.person) else _name(event, names, one.person),
-        "author": tag(event, one.person),
-        "table": _is_table(one.person),
-        "group": one.group,
-        "proposed": one.proposed,
-        "support": len(one.supporters),
-        "supporters": sorted(tag(event, person) for person in one.supporters),
-    }
-
-
-def summary(event: Event, id: str) -> SummaryData:
-    """What has been written, or nothing yet."""
-    one = event.results.summaries.get(id) or Summary(id)
-    return {
-        "room": id,
-        "discussed": one.discussed,
-        "proposed": one.proposed,
-        "open": one.open,
-        "state": one.state if id in event.results.summaries else "",
-        "closed": event.rounds.rooms[id].closed,
-        "cards": sum(one.proposed for one in event.results.live(id)),
-        "version": max(one.versions.values(), default=0),
-    }
-
-
-def in_tray(event: Event, id: str) -> bool:
-    """Whether the room is over and leaves something that nobody has confirmed."""
-    one = event.results.summaries.get(id) or Summary(id)
-    over = event.rounds.rooms[id].closed and one.state != "confirmed"
-    return over and (not one.empty or bool(event.results.live(id)))
-
-
-def tray(event: Event, id: str) -> TrayData | None:
-    """What a room has left unconfirmed, for those who can."""
-    if not in_tray(event, id):
-        return None
-    room, cards = event.rounds.rooms[id], event.results.live(id)
-    proposals = [card for card in cards if card.proposed]
-    return {
-        **summary(event, id),
-        "name": room.name,
-        "round_title": event.rounds.items[room.round].title,
-        "question": room.question,
-        "proposals": [{"number": card.number, "text": card.text} for card in proposals],
-        "others": len(cards) - len(proposals),
-    }
-
-
-def proposal(event: Event, number: int) -> ProposalData | None:
-    """A card on the board."""
-    card = event.results.cards[number]
-    if not event.results.is_proposal(card):
-        return None
-    room, on_air = event.rounds.rooms[card.room], event.results.on_air
-    return {
-        "number": number,
-        "room": room.id,
-        "name": room.name,
-        "round_title": event.rounds.items[room.round].title,
-        "text": card.text,
-        "support": len(card.plenary),
-        "room_support": len(card.supporters),
-        "heading": card.heading,
-        "order": _turn(event, card.heading) + card.turn,
-        "on_air": on_air is not None and on_air.card == number,
-    }
-
-
-def heading(event: Event, number: int) -> HeadingData | None:
-    """A heading with something under it."""
-    if number not in headings_shown(event):
-        return None
-    title = event.results.headings[number].title if number else ""
-    return {"number": number, "title": title, "order": _turn(event, number)}
-
-
-def headings_shown(event: Event) -> list[int]:
-    """Those with something under them; and if there are any, 0 over what is under none."""
-    shown = [one.number for one in headings(event)]
-    rest = any(not card.heading for card in proposals(event))
-    return [*shown, 0] if shown and rest else shown
-
-
-def aired(event: Event) -> AiredResultData | None:
-    """What of the small groups is on air."""
-    on_air = event.results.on_air
-    if on_air is None:
-        return None
-    room = event.rounds.rooms[on_air.room]
-    said = event.results.cards[on_air.card].text if on_air.card else getattr(event.results.summaries[room.id], on_air.part)
-    return {
-        "key": f"proposal/{on_air.card}" if on_air.card else f"result/{room.id}/{on_air.part}",
-        "room": room.id,
-        "name": room.name,
-        "round_title": event.rounds.items[room.round].title,
-        "question": room.question,
-        "part": on_air.part,
-        "number": on_air.card,
-        "text": said,
-    }
-
-
-def result(event: Event, id: str) -> ResultData | None:
-    """What is on the board, if somebody has confirmed it."""
-    if not event.results.confirmed(id):
-        return None
-    one, room, on_air = event.results.summaries[id], event.rounds.rooms[id], event.results.on_air
-    return {
-        "room": id,
-        "round_title": event.rounds.items[room.round].title,
-        "name": room.name,
-        "question": room.question,
-        "discussed": one.discussed,
-        "proposed": one.proposed,
-        "open": one.open,
-        "people": one.people,
-        "confirmed_at": iso(one.confirmed_at) if one.confirmed_at is not None else "",
-        "on_air": on_air.part if on_air is not None and on_air.room == id else "",
-    }
-
-
 def current(event: Event) -> Round | None:
     """The round that is open, else the next that is prepared, else the last one."""
     rounds = list(event.rounds.items.values())
@@ -675,11 +441,6 @@ def current(event: Event) -> Round | None:
         if found is not None:
             return found
     return rounds[-1] if rounds else None
-
-
-def _turn(event: Event, heading: int) -> int:
-    """The place of a heading on the board; what is under it follows, and what is under none comes last."""
-    return (event.results.headings[heading].turn if heading else LAST) * SPAN
 
 
 def _round(event: Event, round: Round, lang: str) -> RoundData:
@@ -719,12 +480,12 @@ def _person(event: Event, names: Names, number: int, person: str, held: Seat) ->
     away = iso(held.away_since) if held.away_since is not None else ""
     return {
         "id": tag(event, person),
-        "name": _name(event, names, person),
+        "name": name_of(event, names, person),
         "number": number,
         "role": held.role,
         "away_since": away,
         "heads": held.heads,
-        "table": _is_table(person),
+        "table": is_table(person),
     }
 
 
@@ -732,14 +493,14 @@ def _is_there(one: Room, call: Call) -> bool:
     return call.by in one.guests or call.by in one.seats
 
 
-def _is_table(person: str) -> bool:
+def is_table(person: str) -> bool:
     return person.startswith(TABLE)
 
 
-def _name(event: Event, names: Names, person: str) -> str:
+def name_of(event: Event, names: Names, person: str) -> str:
     """What they call themselves in this event; the full name of a registration is for the organisers. Of a table: who has said
     that they sit there."""
-    if _is_table(person):
+    if is_table(person):
         return names.get(person, "")
     return next((name for one in browsers(event, person) if (name := names.get(one, ""))), "")
 

@@ -14,6 +14,7 @@ from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
     announcements,
+    assigning,
     contributions,
     inbox,
     joining,
@@ -47,6 +48,7 @@ COMMANDS: Commands = {
     **inbox.COMMANDS,
     **retention.COMMANDS,
     **rounds.COMMANDS,
+    **assigning.COMMANDS,
     **participation.COMMANDS,
     **tables.COMMANDS,
     **preparing.COMMANDS,

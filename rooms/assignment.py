@@ -4,7 +4,8 @@ How `assign` works: rooms and people are put into an order that only the seed an
 there are more people than seats, that order says who gets one, moderators first if each room needs one. Each room gets a
 moderator (a maximum matching). Then groups sit down, the largest first, then everybody else, those with the fewest good rooms
 first. Last, people move in chains and change places in pairs, as long as somebody gets their language or topic by it, or sizes or
-the mixture of hall and home become more equal, or topics better liked, and nobody loses anything.
+the mixture of hall and home become more equal, or topics better liked, and nobody loses anything. Only a topic (or a language, if
+topics do not count) may go to somebody else instead, if more people have theirs then, or as many and sizes are more equal.
 
 What always holds: no room is above its capacity. Nobody at home sits in a room of the hall, nor the other way round. Who must not
 meet does not meet, they rather wait; so do people of hall and home where these are to be apart. Only people who keep a room can
@@ -34,7 +35,7 @@ import msgspec
 
 from rooms.allotment import divide, lead
 from rooms.anew import mix_anew
-from rooms.moves import even, make_room, mend, mix, prefer
+from rooms.moves import even, make_room, mend, mix, prefer, trade
 from rooms.seating import Party, Seating, bits, lot, may_take, shared
 from rooms.unmet import Unmet, unmet
 
@@ -252,14 +253,15 @@ def sit(seating: Seating, party: Party) -> list[Party]:
 
 
 def improve(seating: Seating) -> None:
-    """All that can be better without anybody losing anything; sizes last, because moving somebody can make room for that."""
-    mend(seating)
-    even(seating)
+    """All that can be better, again and again, because a move can make way for another. It ends, because no step makes worse what
+    counts for more: languages, topics, sizes, mixture, better liked topics."""
+    steps = [mend, even, trade]
     if seating.conditions.places == "mixed":
-        mix(seating)
+        steps.append(mix)
     if seating.conditions.topics:
-        prefer(seating)
-    even(seating)
+        steps.append(prefer)
+    while sum(step(seating) for step in steps):
+        pass
 
 
 def people(parties: Iterable[Party]) -> int:

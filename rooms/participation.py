@@ -5,19 +5,15 @@ Nobody is lost: who comes late is placed by the round's policy, who finds all ro
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import msgspec
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rooms import text
-from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
+from rooms.assignment import Conditions, Slot, Wish, late
 from rooms.breakout import (
     SECOND,
     STAFF,
     TABLE,
-    Number,
     Participant,
     Plan,
     Room,
@@ -26,19 +22,15 @@ from rooms.breakout import (
     hold,
     named,
     own_self,
-    participants,
     running_round,
     seats_of,
     self_of,
     shown_in,
-    tag,
     tagged,
     unseat,
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
-from rooms.entrance import keyed
 from rooms.help import call_documents, settle_call
-from rooms.unmet import Unmet, unmet
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -55,32 +47,6 @@ class Join(Command, frozen=True):
     languages: tuple[str, ...] = ()
     together: str = ""
     apart: str = ""
-
-
-Who = Literal["taking_part", "registered", "checked_in", "named"]
-"""Who takes part or waits; who is registered; who has checked in; nobody but who is given a room by hand."""
-ByHand = Annotated[dict[str, str], msgspec.Meta(max_length=5_000)]
-"""Person → room."""
-
-
-class Assign(Command, frozen=True):
-    """Say who goes where. `people`: those to be assigned, instead of `who`, of whom `place` and `unassigned` choose some;
-    `by_hand`: before everything else; `after`: the groups of that round go on to the next room each, their hosts stay; `moved`:
-    after the lot, and nobody else moves for it; `preview`: only tell; `seen`: the digest of what was told, which must not be
-    another one now."""
-
-    round: Number
-    conditions: Conditions = Conditions()
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
-    people: tuple[str, ...] = ()
-    who: Who = "taking_part"
-    place: Literal["", "hall", "home"] = ""
-    unassigned: bool = False
-    by_hand: ByHand = msgspec.field(default_factory=dict)
-    after: Number | None = None
-    moved: ByHand = msgspec.field(default_factory=dict)
-    preview: bool = False
-    seen: str = ""
 
 
 class Enter(Command, frozen=True):
@@ -198,8 +164,8 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
         return outcome
     room = event.rounds.seat_in(running, person)
     if room is None and running.policy != "chosen":
-        wish = _wish(event, person, running, Participant(command.topics, command.languages, together, apart))
-        slots = _slots(event, running)
+        wish = wish_of(event, person, running, Participant(command.topics, command.languages, together, apart))
+        slots = slots_of(event, running)
         found = late(wish, slots, Conditions(topics=True, languages=True), {slot.id: slot.taken for slot in slots})
         if found is None:
             outcome.changes.append(Waits(running.number, person))
@@ -208,37 +174,6 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
         outcome.changes.append(Assigned(running.number, running.seed, {person: found}, ()))
         room = event.rounds.rooms[found]
     outcome.result["room"] = room.id if room else ""
-    return outcome
-
-
-def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outcome:
-    """The result says who goes where and which condition could not be met. Refuses `unknown_round`, `round_closed`, `unknown_room`,
-    `unknown_person`, `table_stays`, `room_full`, and `assignment_changed` if it is another one than was seen."""
-    round = event.rounds.get(command.round)
-    if round.state == "closed":
-        raise Refused("round_closed", field="round")
-    known = tagged(event)
-    by_hand = _rooms_by_hand(event, round, command.by_hand, known, "by_hand")
-    moved = _rooms_by_hand(event, round, command.moved, known, "moved")
-    _check_no_table((*by_hand, *moved), "people")
-    onward, left_behind = _onward(event, round, event.rounds.get(command.after)) if command.after else ({}, [])
-    wishes = _wishes(event, round, command, by_hand, onward, known)
-    slots = _slots(event, round, but={wish.person for wish in wishes})
-    made = assign(wishes, slots, command.conditions, command.seed)
-    _check_by_hand(by_hand, made)
-    made = _adjust(made, moved, wishes, slots, command.conditions)
-    made = msgspec.structs.replace(
-        made, unmet=(*made.unmet, *(Unmet("fixed", one, made.seats[one], "full") for one in left_behind if one in made.seats))
-    )
-    result = _told(event, round, made) | {"seed": command.seed}
-    if command.preview:
-        return Outcome([], result)
-    if command.seen and command.seen != result["digest"]:
-        raise Refused("assignment_changed", field="seen")
-    if over := [one.room for one in made.unmet if one.condition == "capacity" and one.room]:
-        raise Refused("room_full", field="moved", room=_emptiest(event, round), full=over[0])
-    outcome = Outcome([Assigned(round.number, command.seed, made.seats, made.waiting, command.conditions)], result)
-    fill(event, outcome, round)
     return outcome
 
 
@@ -271,7 +206,7 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
     if not room.leads(person) and (round.policy == "assigned" or (mine is not None and not round.come_and_go)):
         raise Refused("not_your_room", field="room", room=mine.id if mine else "")
     if room.free < 1:
-        raise Refused("room_full", field="room", room=_emptiest(event, round))
+        raise Refused("room_full", field="room", room=emptiest(event, round))
     if mine is not None:
         outcome.changes.append(Left(mine.id, person))
     outcome.changes.append(Entered(room.id, person))
@@ -305,7 +240,7 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
         raise Refused("round_closed", field="to")
     known, rooms = tagged(event), {person: one for one in event.rounds.of(round) if not one.closed for person in one.seats}
     people = [named(event, known, one, "person") for one in (*((command.person,) if command.person else ()), *command.people)]
-    _check_no_table(people, "person")
+    check_no_table(people, "person")
     strange = [one for one in people if one not in rooms and one not in round.waiting and one not in event.rounds.people]
     if strange or not people:
         raise Refused("unknown_person", field="person")
@@ -314,7 +249,7 @@ def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
     if not goes:
         return outcome
     if room.free < len(goes):
-        raise Refused("room_full", field="to", room=_emptiest(event, round))
+        raise Refused("room_full", field="to", room=emptiest(event, round))
     outcome.changes.append(Assigned(round.number, round.seed, dict.fromkeys(goes, room.id), ()))
     fill(event, outcome, round)
     return outcome
@@ -355,7 +290,7 @@ def timers(event: Event) -> Iterator[Timer]:
             yield Timer(since + round.hold * SECOND, f"timer/seat/{key}/{since}", "room.release", command)
 
 
-def _wish(event: Event, person: str, round: Round, wishes: Participant, by_hand: str = "") -> Wish:
+def wish_of(event: Event, person: str, round: Round, wishes: Participant, by_hand: str = "") -> Wish:
     rooms = event.rounds.of(round)
     leads = next((room.id for room in rooms if room.leads(person)), "")
     moderates = any(person in room.moderators for room in rooms)
@@ -377,7 +312,7 @@ def _in_hall(event: Event, person: str) -> bool:
     return place == "hall"
 
 
-def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
+def slots_of(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
     """The open rooms, with the seats taken by those who are not assigned now. The lot puts nobody who is at home at a table."""
     away = but or set()
     return [
@@ -394,115 +329,12 @@ def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot
     ]
 
 
-def _check_no_table(people: Iterable[str], field: str) -> None:
+def check_no_table(people: Iterable[str], field: str) -> None:
     if any(person.startswith(TABLE) for person in people):
         raise Refused("table_stays", field=field)
 
 
-def _rooms_by_hand(event: Event, round: Round, given: dict[str, str], known: dict[str, str], field: str) -> dict[str, str]:
-    """Participant → room of the round."""
-    for room in given.values():
-        if room not in round.rooms or event.rounds.rooms[room].closed:
-            raise Refused("unknown_room", field=field)
-    return {named(event, known, one, field): room for one, room in given.items()}
-
-
-def _wishes(
-    event: Event, round: Round, command: Assign, by_hand: dict[str, str], onward: dict[str, str], known: dict[str, str]
-) -> list[Wish]:
-    """What is known of those who are to be assigned. Who leads a room, and who is given one by hand, is among them."""
-    rooms = event.rounds.of(round)
-    # Whoever speaks for a table has no seat besides.
-    lent = {own_self(event, browser) for browser, id in event.rounds.tables.items() if id in round.rooms}
-    people = dict.fromkeys(one for one in _chosen(event, round, command, known) if one not in lent)
-    _check_no_table(people, "people")
-    seated = {person for room in rooms for person in room.seats} if command.unassigned else set()
-    leaders = [person for room in rooms for person in (*room.moderators, room.note_taker) if person and person not in seated]
-    met = _met(event, round) if command.conditions.anew else {}
-    wishes = []
-    for person in dict.fromkeys((*people, *leaders, *by_hand)):
-        fixed = by_hand.get(person) or onward.get(person, "")
-        wish = _wish(event, person, round, event.rounds.people.get(person, Participant()), fixed)
-        chosen = person in people and person not in seated and command.place in ("", wish.place)
-        if chosen or person in leaders or person in by_hand:
-            wishes.append(msgspec.structs.replace(wish, met=frozenset(met.get(person, ()))))
-    return wishes
-
-
-def _chosen(event: Event, round: Round, command: Assign, known: dict[str, str]) -> list[str]:
-    if command.people:
-        return [named(event, known, one, "people") for one in command.people]
-    if command.who == "named":
-        return []
-    if command.who == "taking_part":
-        return [*event.rounds.people, *round.waiting]
-    items = event.registrations.items.values()
-    here = [item for item in items if (item.here is not None if command.who == "checked_in" else item.status == "seated")]
-    return [person for item in here for person in participants(event, item)]
-
-
-def _onward(event: Event, round: Round, before: Round) -> tuple[dict[str, str], list[str]]:
-    """Each group goes on to the next room; who led a room stays there, and so does who leads one now. Returns their rooms, and
-    those for whom there is no seat beside their group."""
-    rooms = event.rounds.of(round)
-    hosts = {person for room in rooms for person in (*room.moderators, room.note_taker) if person}
-    free = {room.id: 0 if room.closed else room.capacity - sum(room.leads(person) for person in hosts) for room in rooms}
-    goes, left_behind = {}, []
-    for turn, old in enumerate(event.rounds.of(before)):
-        for person in [one for one in old.seats if one not in hosts and not one.startswith(TABLE)]:
-            room = rooms[(turn + (not old.leads(person))) % len(rooms)]
-            if free[room.id] > 0:
-                goes[person] = room.id
-                free[room.id] -= 1
-            else:
-                left_behind.append(person)
-    return goes, left_behind
-
-
-def _met(event: Event, round: Round) -> dict[str, set[str]]:
-    """With whom everybody has been in a room, in the rounds that have begun before this one."""
-    met: dict[str, set[str]] = {}
-    for one in event.rounds.items.values():
-        for room in event.rounds.of(one) if one.opened_at is not None and one is not round else ():
-            for person in room.seats:
-                met.setdefault(person, set()).update(room.seats.keys() - {person})
-    return met
-
-
-def _adjust(
-    made: Assignment, moved: dict[str, str], wishes: Sequence[Wish], slots: Sequence[Slot], conditions: Conditions
-) -> Assignment:
-    """The lot with the moves that were made by hand afterwards; a room that has too many people by them is named."""
-    known = {wish.person for wish in wishes}
-    seats = made.seats | {person: room for person, room in moved.items() if person in known}
-    sizes = Counter(seats.values())
-    over = [Unmet("capacity", room=slot.id, why="full") for slot in slots if sizes[slot.id] + slot.taken > slot.capacity]
-    waiting = tuple(person for person in made.waiting if person not in seats)
-    return Assignment(seats, waiting, (*over, *sorted(unmet(wishes, slots, conditions, seats))))
-
-
-def _told(event: Event, round: Round, made: Assignment) -> dict[str, Any]:
-    """An assignment as it is told to who has asked for it: people by their tags."""
-    seats = {tag(event, person): room for person, room in made.seats.items()}
-    waiting = [tag(event, person) for person in made.waiting]
-    sizes = Counter(seats.values())
-    said = "\n".join((*sorted(f"{person} {room}" for person, room in seats.items()), *waiting))
-    return {
-        "seats": seats,
-        "waiting": waiting,
-        "unmet": [msgspec.structs.asdict(one) | {"person": tag(event, one.person) if one.person else ""} for one in made.unmet],
-        "sizes": {room: sizes[room] for room in round.rooms},
-        "digest": keyed(event.secret, f"assignment/{round.number}\n{said}", 16),
-    }
-
-
-def _check_by_hand(by_hand: dict[str, str], made: Assignment) -> None:
-    for person, room in by_hand.items():
-        if made.seats.get(person) != room:
-            raise Refused("room_full", field="by_hand", room=room)
-
-
-def _emptiest(event: Event, round: Round) -> str:
+def emptiest(event: Event, round: Round) -> str:
     """A room to offer to whoever found theirs full; empty if there is none."""
     rooms = [room for room in event.rounds.of(round) if room.free > 0 and not room.closed]
     return max(rooms, key=lambda room: room.free).id if rooms else ""
@@ -670,7 +502,6 @@ def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, .
 
 COMMANDS: Commands = {
     "round.join": (Join, join),
-    "round.assign": (Assign, assign_people),
     "room.enter": (Enter, enter),
     "room.leave": (Leave, leave),
     "room.move": (Move, move),

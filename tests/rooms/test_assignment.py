@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -285,6 +285,11 @@ def test_hall_and_home_are_mixed_to_the_person(wishes: list[Wish], slots: list[S
 
 @settings(max_examples=120)
 @given(crowds(fixed="", together="", apart=""), floors(), seeds)
+@example(
+    [Wish("anna", "hall"), Wish("ben", "hall", ("a",)), Wish("cem", "hall", ("a", "b", "c")), Wish("dana"), Wish("emil")],
+    [Slot("1", "c", 2), Slot("2", "b", 2, 1)],
+    3,
+)  # ben has no wish to lose, because there is no room for his topic
 def test_no_two_would_rather_change_rooms(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(topics=True), seed)
     rooms = {room.id: room for room in slots}
@@ -324,6 +329,33 @@ def test_with_one_condition_no_plan_is_better(
     assert cost(wishes, slots, rules, plan.seats) == min(
         cost(wishes, slots, rules, seats) for seats in plans(wishes, slots, set(plan.seats))
     )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_wish_is_met_for_somebody_else_if_sizes_are_more_equal_then(seed: int) -> None:
+    wishes = [Wish("anna", "hall", ("a",)), Wish("ben"), Wish("cem", topics=("a",))]
+    rooms = [Slot("1", capacity=2), Slot("2", capacity=2, place="hall"), Slot("3", "a", 2, 1)]
+    assert assign(wishes, rooms, Conditions(topics=True), seed).seats == {"anna": "2", "ben": "1", "cem": "3"}
+
+    wishes, rooms = languages_for_topics(wishes, rooms)
+    assert assign(wishes, rooms, Conditions(languages=True), seed).seats == {"anna": "2", "ben": "1", "cem": "3"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_does_not_have_their_wish_if_two_others_can_have_theirs(seed: int) -> None:
+    """dana has no wish; she and cem can make way for anna and ben, but to nobody else's room."""
+    wishes = [Wish("anna", topics=("a",)), Wish("ben", "hall", ("b",)), Wish("cem", "hall", ("a",)), Wish("dana")]
+    rooms = [Slot("1", "a", 2, 1), Slot("2", "b", 2, 1), Slot("3", "c", 2, 1, place="home"), Slot("4", "c", 2, 1, place="hall")]
+    assert assign(wishes, rooms, Conditions(topics=True), seed).seats == {"anna": "1", "ben": "2", "cem": "4", "dana": "3"}
+
+    wishes, rooms = languages_for_topics(wishes, rooms)
+    assert assign(wishes, rooms, Conditions(languages=True), seed).seats == {"anna": "1", "ben": "2", "cem": "4", "dana": "3"}
+
+
+def languages_for_topics(wishes: Sequence[Wish], slots: Sequence[Slot]) -> tuple[list[Wish], list[Slot]]:
+    """The same wishes as languages."""
+    rooms = [replace(room, topic="", languages=(room.topic or "none",)) for room in slots]
+    return [replace(one, topics=(), languages=one.topics) for one in wishes], rooms
 
 
 def plans(wishes: Sequence[Wish], slots: Sequence[Slot], seated: set[str]) -> Iterator[dict[str, str]]:
@@ -369,8 +401,7 @@ def test_a_whole_chain_of_people_moves_on_for_one_wish(seed: int) -> None:
     rooms = [Slot(topic, topic, capacity=2, taken=1) for topic in "abcdef"]
     assert assign(chained("abcdef"), rooms, Conditions(topics=True), seed).unmet == ()
 
-    wishes = [replace(one, topics=(), languages=one.topics) for one in chained("abcdef")]
-    rooms = [replace(room, topic="", languages=(room.topic,)) for room in rooms]
+    wishes, rooms = languages_for_topics(chained("abcdef"), rooms)
     assert assign(wishes, rooms, Conditions(languages=True), seed).unmet == ()
 
     wishes = [replace(one, moderates=True) for one in wishes]

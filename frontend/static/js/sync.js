@@ -99,12 +99,12 @@ function received(frame) {
     seen = true;
     channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
   } else if (frame.t === "count") documents.count(frame.counts);
-  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) lost();
+  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) refused();
   else if (frame.t === "done" || frame.t === "refused") answered(frame);
 }
 
 /** A channel that was open is not any more. Who was moved is told where to by what else there is; all others by the page itself. */
-function lost() {
+function refused() {
   const rooms = Object.keys(channels).filter((name) => name.startsWith("room/"));
   if (!rooms.length || !document.getElementById("seat")) return location.reload();
   for (const room of rooms) delete channels[room];
