@@ -212,6 +212,7 @@ async def test_without_a_script_notes_are_read_and_lines_are_added(evening: Even
         assert (answer.status_code, answer.headers["location"]) == (303, f"{page}#notes")
         await hers.sees("Bänke <b>am</b> Ring\nund Schatten")
         await hers.says("Aus dem Editor")
+        await hers.is_saved()
         shown = (await browser.get(page)).text
     assert "Bänke &lt;b&gt;am&lt;/b&gt; Ring\nund Schatten\nAus dem Editor" in shown
     assert f'action="{form}"' in shown
@@ -223,9 +224,10 @@ async def test_without_a_script_notes_are_read_and_lines_are_added(evening: Even
     assert foreign.status_code == 403
 
     await moderator.do("round.close", round=1)
-    shown = (await browser.get(page)).text
-    assert "und Schatten" in shown
-    assert f'action="{form}"' not in shown
+    for one in (browser, reader):
+        shown = (await one.get(page)).text
+        assert "und Schatten" in shown
+        assert f'action="{form}"' not in shown
     assert (await browser.post(form, data={"text": "Zu spät"})).status_code == 422
 
 

@@ -36,8 +36,8 @@ async def test_what_is_said_in_a_room_is_heard_there_and_nowhere_else(evening: E
     await anna.do("room.raise_hand", room="1-1")
     await bilal.sees(lambda shown: shown["room/1-1"]["chat/1"]["text"] == "Unter uns gesagt")
     await bilal.sees(lambda shown: shown["room/1-1"]["hands/1-1"]["hands"])
-    pulse = await desk.sees(lambda shown: shown["rooms"]["room/1-1"]["hands"] and shown["rooms"]["room/1-1"])
-    assert pulse["active_at"]
+    moving = await desk.sees(lambda shown: shown["rooms"]["room/1-1"]["hands"] and shown["rooms"]["room/1-1"])
+    assert moving["active"]
     await other.do("chat.send", room="1-2", text="Und wir hier")
     await other.sees(lambda shown: shown["room/1-2"]["chat/2"])
     for person in (crowd, desk, other):
