@@ -222,6 +222,9 @@ async def test_without_a_script_notes_are_read_and_lines_are_added(evening: Even
         assert "Aus dem Editor" in answer.text, "the page, with what was wrong"
     foreign = await browser.post(form, data={"text": "von einer anderen Seite"}, headers={"sec-fetch-site": "cross-site"})
     assert foreign.status_code == 403
+    reader = await evening.browser(moderator.cookie)
+    answer = await reader.get(page)
+    assert (answer.status_code, "und Schatten" in answer.text) == (409, False), "moderators visit first"
 
     await moderator.do("round.close", round=1)
     for one in (browser, reader):
