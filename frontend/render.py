@@ -66,7 +66,7 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     """The id of the container that a document belongs in, and its place there."""
     kind, _, number = key.partition("/")
     if kind == "room" and audience(channel) == "rooms":
-        return "groups-over" if data["over"] else "groups", _turn(number)
+        return "groups", _turn(number)
     if kind == "help" and audience(channel) == "rooms":
         # Who waits longest comes first; where somebody is coming already it is less urgent.
         return "help", _moment(data["since"]) + (_CLAIMED if data["by"] else 0)

@@ -116,7 +116,7 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
     def look() -> Response:
         event = asked.evening.event
         running, found = running_round(event), current(event)
-        hidden = {id for one in event.rounds.items.values() if one is not found and one.state != "closed" for id in one.rooms}
+        hidden = {id for one in event.rounds.items.values() if one is not found for id in one.rooms}
         listed = [one for one in asked.documents("rooms") if one[0].removeprefix("room/") not in hidden]
         movable = [room for room in event.rounds.of(found) if not room.closed] if found else []
         return asked.page(

@@ -183,12 +183,11 @@ class WorkData(TypedDict):
 
 class OverviewData(RoomData, WorkData):
     """`room/<id>` in `rooms`. `cards`, `proposed`, `hands` and `active` travel as counts; `away`: how many seats are held;
-    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty; `over`: the whole round is."""
+    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty."""
 
     away: int
     summary: str
     help: str
-    over: bool
 
 
 class HelpData(TypedDict):
@@ -379,7 +378,6 @@ def overview(event: Event, names: Names, id: str, lang: str) -> OverviewData:
         "away": sum(seat.away_since is not None for seat in one.seats.values()),
         "summary": summary.state if summary else "",
         "help": "" if call is None else "here" if _is_there(one, call) else "coming" if call.by else "waiting",
-        "over": event.rounds.items[one.round].state == "closed",
     }
 
 
