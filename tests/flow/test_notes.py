@@ -212,6 +212,7 @@ async def test_without_a_script_notes_are_read_and_lines_are_added(evening: Even
         assert (answer.status_code, answer.headers["location"]) == (303, f"{page}#notes")
         await hers.sees("Bänke <b>am</b> Ring\nund Schatten")
         await hers.says("Aus dem Editor")
+        await hers.is_saved()
         shown = (await browser.get(page)).text
     assert "Bänke &lt;b&gt;am&lt;/b&gt; Ring\nund Schatten\nAus dem Editor" in shown
     assert f'action="{form}"' in shown
