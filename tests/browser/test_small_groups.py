@@ -4,7 +4,7 @@ phones, from the beginning of a round to the way back to the plenary. The parts 
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.async_api import Locator, expect
@@ -50,6 +50,109 @@ async def test_an_evening_in_two_small_groups(cast: Cast, evening: Evening, line
     await a_proposal_is_shown(cast, board)
     await all_are_called_back(round, evening)
     assert await unusable(*round.people, round.moderator, board) == []
+
+
+async def test_cards_that_are_written_without_a_network_come_and_disturb_nobody_who_writes_on(
+    cast: Cast, evening: Evening, line: Line
+) -> None:
+    await opened(evening, CITY, OFFICE)
+    anna, bilal = await inside(cast, CITY, PHONE, line.url), await inside(cast, CITY, LAPTOP)
+    await anna.loses(line)
+    for text in ("Benches at the ring", "Trees at the market"):
+        await field(anna).fill(text)
+        await anna.page.get_by_role("button", name="Pin it up").click()
+        await expect(anna.page.get_by_text("Kept. It is sent as soon as there is a connection.").last).to_be_visible()
+        await expect(field(anna)).to_be_empty()
+    await field(anna).press_sequentially("Half a th")
+    await anna.finds(line)
+    await expect(cards(bilal)).to_have_count(2)
+    await expect(cards(anna)).to_have_count(2)
+    await expect(field(anna)).to_have_value("Half a th")
+    await anna.page.reload()
+    await expect(field(anna)).to_have_value("Half a th")
+
+
+async def test_who_is_moved_while_they_are_away_finds_the_new_room_and_what_they_wrote(
+    cast: Cast, evening: Evening, line: Line
+) -> None:
+    staff = await opened(evening, CITY, OFFICE)
+    anna, bilal = await inside(cast, CITY, PHONE, line.url), await inside(cast, OFFICE, LAPTOP)
+    await anna.loses(line)
+    await expect(anna.page.locator("#offline")).to_be_visible()
+    await field(anna).fill("Register a move from home")
+    await anna.page.get_by_role("button", name="Pin it up").click()
+    await expect(field(anna)).to_be_empty()
+    await anna.page.get_by_label("Your message").fill("Are you there?")
+    await anna.page.keyboard.press("Enter")
+    await expect(anna.page.get_by_label("Your message")).to_be_empty()
+    [person] = await staff.sees(lambda shown: shown["rooms"]["room/1-1"]["people"])
+    await staff.do("room.move", person=person["id"], to="1-2")
+    await expect(bilal.page.locator(".inside__people > li")).to_have_count(2)
+    await anna.finds(line)
+    await expect(anna.page.locator("#seat")).to_contain_text(OFFICE)
+    await expect(field(anna)).to_have_value("Register a move from home")
+    await expect(anna.page.get_by_label("Your message")).to_have_value("Are you there?")
+    assert await unusable(anna) == []
+    await anna.page.locator("#seat").get_by_role("button", name="Go in").click()
+    await expect(anna.page.get_by_role("heading", name=OFFICE)).to_be_visible()
+    await anna.linked()
+    await expect(field(anna)).to_have_value("Register a move from home")
+    await anna.page.get_by_role("button", name="Pin it up").click()
+    await expect(cards(bilal)).to_contain_text("Register a move from home")
+    await expect(field(anna)).to_be_empty()
+
+
+async def test_what_is_half_typed_stands_in_its_own_form_and_in_no_other(cast: Cast, evening: Evening) -> None:
+    await opened(evening, CITY, OFFICE)
+    anna = await inside(cast, CITY, PHONE)
+    await field(anna).press_sequentially("Half a th")
+    await anna.page.get_by_label("Your message").press_sequentially("Between us")
+    await anna.opens()
+    await anna.linked()
+    await expect(anna.page.get_by_label("What would you like to say?")).to_have_value("")
+    await anna.opens("/room/1-1")
+    await expect(field(anna)).to_have_value("Half a th")
+    await expect(anna.page.get_by_label("Your message")).to_have_value("Between us")
+
+
+async def test_a_card_that_is_refused_on_another_page_stands_in_its_form_again(cast: Cast, evening: Evening, line: Line) -> None:
+    staff = await opened(evening, CITY, OFFICE)
+    anna = await inside(cast, CITY, PHONE, line.url)
+    await anna.loses(line)
+    await field(anna).fill("Register a move from home")
+    await anna.page.get_by_role("button", name="Pin it up").click()
+    await expect(field(anna)).to_be_empty()
+    [person] = await staff.sees(lambda shown: shown["rooms"]["room/1-1"]["people"])
+    await staff.do("room.move", person=person["id"], to="1-2")
+    await anna.page.goto("about:blank")
+    await anna.finds(line)
+    await anna.opens()
+    await expect(anna.page.get_by_text("This is not your small group.")).to_be_visible()
+    await anna.page.locator("#seat").get_by_role("button", name="Go in").click()
+    await expect(anna.page.get_by_role("heading", name=OFFICE)).to_be_visible()
+    await expect(field(anna)).to_have_value("Register a move from home")
+
+
+async def opened(evening: Evening, *rooms: str) -> Any:
+    """A moderator who has opened a round in which people choose."""
+    staff = await evening.staff("moderator", "rooms")
+    await staff.do("round.create", title="First round", policy="chosen", rooms=[{"name": name} for name in rooms])
+    await staff.do("round.open", round=1, minutes=20)
+    return staff
+
+
+async def inside(cast: Cast, room: str, size: Size, url: str = "") -> Participant:
+    """Somebody in this room."""
+    person = await cast.home(size, url=url)
+    await person.page.get_by_role("button", name=f"Go in ({room})").click()
+    await expect(person.page.get_by_role("heading", name=room)).to_be_visible()
+    await person.linked()
+    return person
+
+
+def field(person: Participant) -> Locator:
+    """Where cards are written."""
+    return person.page.get_by_label("A card: one thought")
 
 
 async def begun(cast: Cast, evening: Evening, line: Line) -> Round:
@@ -257,7 +360,7 @@ async def all_are_called_back(round: Round, evening: Evening) -> None:
     await (await evening.staff("moderator")).do("round.recall", round=1, seconds=1)  # nobody waits for a minute here
     for person in round.people:
         await expect(person.page.get_by_text("This small group is over.")).to_be_visible()
-        await expect(person.page.get_by_label("A card: one thought")).to_be_hidden()
+        await expect(field(person)).to_be_hidden()
         await is_in(person, "reading")
     await expect(notes(round.bilal)).to_contain_text("Anna: shade at the market, and trees")
     await round.cem.page.get_by_role("link", name="To the plenary").click()
@@ -311,10 +414,10 @@ async def is_in(person: Participant, state: str) -> None:
 
 async def pins_up(person: Participant, text: str) -> None:
     """A card, which is there at once and leaves the field empty for the next."""
-    await person.page.get_by_label("A card: one thought").fill(text)
+    await field(person).fill(text)
     await person.page.get_by_role("button", name="Pin it up").click()
     await expect(cards(person).filter(has_text=text)).to_have_count(1)
-    await expect(person.page.get_by_label("A card: one thought")).to_be_empty()
+    await expect(field(person)).to_be_empty()
 
 
 async def end(person: Participant) -> str:

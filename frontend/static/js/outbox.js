@@ -3,7 +3,7 @@
  * page and flight mode. Commands carry an id of their own, so that sending one again does no harm.
  */
 
-/** @typedef {{id: string, slug: string, name: string, args: Record<string, unknown>, at: number, problem?: string}} Command */
+/** @typedef {{id: string, slug: string, name: string, args: Record<string, unknown>, at: number, problem?: string, draft?: string}} Command */
 
 const STORE = "commands";
 
@@ -73,11 +73,29 @@ export function newId() {
  * @param {string} slug
  */
 export function draft(form, slug) {
-  const name = `plenum/${slug}/${form.id}`;
+  const name = `plenum/${slug}/${idOf(form)}`;
   const fields = () => [...form.elements].filter(isTyped);
   restore(fields(), stored(name));
   form.addEventListener("input", () => store(name, fields()));
   form.addEventListener("reset", () => store(name, []));
+}
+
+/**
+ * A form's id; `form.id` is a field of that name, if there is one (HTML, 4.10.3).
+ * @param {HTMLFormElement} form
+ */
+export function idOf(form) {
+  return form.getAttribute("id") ?? "";
+}
+
+/**
+ * What was refused where its form is not: it stands there again when the form is opened, unless something else does.
+ * @param {Command} command
+ */
+export function giveBack({ slug, draft: form, args }) {
+  const name = `plenum/${slug}/${form}`;
+  const before = stored(name);
+  if (form && typeof args.text === "string" && !before.text) write(name, { ...before, text: args.text });
 }
 
 /**
@@ -119,8 +137,16 @@ function stored(name) {
  */
 function store(name, fields) {
   const chosen = fields.filter((field) => !(field instanceof HTMLInputElement && field.type === "radio" && !field.checked));
+  write(name, Object.fromEntries(chosen.map((field) => [field.name, field.value])));
+}
+
+/**
+ * @param {string} name
+ * @param {Record<string, string>} values
+ */
+function write(name, values) {
   try {
-    if (chosen.length) localStorage.setItem(name, JSON.stringify(Object.fromEntries(chosen.map((f) => [f.name, f.value]))));
+    if (Object.keys(values).length) localStorage.setItem(name, JSON.stringify(values));
     else localStorage.removeItem(name);
   } catch {
     // Storage is full or forbidden: the form itself still holds the text.

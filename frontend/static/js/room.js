@@ -1,6 +1,7 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
 import { autosave } from "./autosave.js";
 import { now } from "./clock.js";
+import { draft } from "./outbox.js";
 import * as people from "./people.js";
 import { isLinked, start } from "./sync.js";
 import "./talk.js";
@@ -20,6 +21,10 @@ const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
 
+const card = /** @type {HTMLFormElement | null} */ (document.getElementById("card"));
+/** Cards that wait for a connection, by their commands: the form has been emptied for the next one. */
+const waiting = /** @type {Set<string>} */ (new Set());
+
 const notes = /** @type {HTMLElement | null} */ (document.querySelector(".notes[data-room]"));
 const near = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && void open(), { rootMargin: "300px" });
 
@@ -30,6 +35,8 @@ document.addEventListener("plenum:applied", read);
 document.addEventListener("visibilitychange", read);
 document.addEventListener("plenum:put", (event) => news(/** @type {CustomEvent<Put>} */ (event).detail));
 document.addEventListener("plenum:refused", unread);
+document.addEventListener("plenum:refused", giveBack);
+document.addEventListener("plenum:kept", kept);
 document.addEventListener("plenum:applied", ofRound);
 document.addEventListener("plenum:applied", elsewhere);
 document.addEventListener("plenum:done", done);
@@ -40,6 +47,8 @@ ofRound();
 const seat = document.getElementById("seat");
 if (seat) seat.hidden = seat.childElementCount === 0;
 autosave();
+// In whatever room it is opened next: somebody may be moved in the middle of a thought.
+if (card) draft(card, document.body.dataset.slug ?? "");
 void start().then(read);
 if (notes) near.observe(notes);
 
@@ -64,9 +73,10 @@ function again() {
 
 /** @param {Event} event */
 function done(event) {
-  const { command, form } = /** @type {CustomEvent<{command: {name: string}, form: HTMLFormElement | null}>} */ (event).detail;
+  const { command, form } = /** @type {CustomEvent<{command: {id: string, name: string}, form: HTMLFormElement | null}>} */ (event).detail;
   if (event.defaultPrevented || command.name === "announcement.seen") return;
   if (command.name === "card.submit") {
+    if (waiting.delete(command.id)) return;
     form?.reset();
     return form?.querySelector("textarea")?.focus();
   }
@@ -75,6 +85,29 @@ function done(event) {
   const details = form?.closest("details:not([data-key])");
   if (details instanceof HTMLDetailsElement) details.open = false;
   if (form && command.name !== "card.support") tell(text("done"));
+}
+
+/** @param {Event} event */
+function kept(event) {
+  const { command, form } = /** @type {CustomEvent<{command: {id: string, name: string}, form: HTMLFormElement | null}>} */ (event).detail;
+  if (["announcement.seen", "chat.send"].includes(command.name)) return;
+  tell(text("kept"));
+  if (command.name !== "card.submit") return;
+  waiting.add(command.id);
+  form?.reset();
+}
+
+/**
+ * A card that is refused long after sending stands in its form again, before what is being typed now.
+ * @param {Event} event
+ */
+function giveBack(event) {
+  const { command } = /** @type {CustomEvent<{command: {name: string, args: Record<string, unknown>}}>} */ (event).detail;
+  const field = card?.querySelector("textarea");
+  const words = command.name === "card.submit" ? String(command.args.text) : "";
+  if (!field || field.value.includes(words)) return;
+  field.value = field.value ? `${words}\n${field.value}` : words;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 /** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */

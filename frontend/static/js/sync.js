@@ -282,7 +282,8 @@ function commandOf(form, button) {
       args[argument] = [...(Array.isArray(args[argument]) ? args[argument] : []), numbers.has(field) ? Number(value) : String(value)];
     else args[argument] = numbers.has(field) ? Number(value) : flags.has(field) ? value === "true" : String(value);
   }
-  return { id: outbox.newId(), slug, name, args, at: Date.now() };
+  const draft = "draft" in form.dataset ? { draft: outbox.idOf(form) } : {};
+  return { id: outbox.newId(), slug, name, args, at: Date.now(), ...draft };
 }
 
 /** Sends everything that has not been sent on this connection, in the order in which it was given. */
@@ -325,7 +326,10 @@ function answered(frame) {
   outbox.forget(id);
   const detail = { command, form, ...frame };
   const handled = !document.dispatchEvent(new CustomEvent(`plenum:${frame.t}`, { cancelable: true, detail }));
-  if (frame.t === "refused" && !handled) refuse(form, frame);
+  if (frame.t === "refused" && !handled) {
+    if (!form) outbox.giveBack(command);
+    refuse(form, frame);
+  }
   document.dispatchEvent(new CustomEvent(`plenum:settled:${id}`));
 }
 

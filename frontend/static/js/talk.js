@@ -1,6 +1,6 @@
 /** Hands and chat of a small group, and how long ago something was. */
 import { now } from "./clock.js";
-import { draft } from "./outbox.js";
+import { draft, idOf } from "./outbox.js";
 import { say, tell, text } from "./tell.js";
 
 /** @typedef {{command: {name: string, args: Record<string, unknown>}, form: HTMLFormElement | null}} Answered */
@@ -130,7 +130,7 @@ function kept(event) {
 function refused(event) {
   const { command } = /** @type {CustomEvent<Answered>} */ (event).detail;
   const field = form?.querySelector("input[name=text]");
-  const words = command.name === "chat.send" && command.args.room === form?.id.replace("chat-", "") ? command.args.text : "";
+  const words = command.name === "chat.send" && form && idOf(form) === `chat-${command.args.room}` ? command.args.text : "";
   if (field instanceof HTMLInputElement && !field.value && typeof words === "string" && words) {
     field.value = words;
     field.dispatchEvent(new Event("input", { bubbles: true }));
