@@ -245,4 +245,4 @@ def status(refused: Refused) -> int:
 def refusal_page(asked: Asked, refused: Refused) -> Response:
     """A page of its own, where there is no form to show it at."""
     number = 404 if refused.code == "link_unknown" else status(refused)
-    return asked.page("message.html", number, code=number, text=told(asked, refused)["text"])
+    return asked.page("message.html", number, code=number, reason=refused.code, text=told(asked, refused)["text"])

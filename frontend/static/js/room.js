@@ -19,6 +19,7 @@ const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
 
+let endNotes = () => {};
 const notes = /** @type {HTMLElement | null} */ (document.querySelector(".notes[data-room]"));
 const near = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && void open(), { rootMargin: "300px" });
 
@@ -30,6 +31,7 @@ document.addEventListener("visibilitychange", read);
 document.addEventListener("plenum:put", (event) => news(/** @type {CustomEvent<Put>} */ (event).detail));
 document.addEventListener("plenum:refused", unread);
 document.addEventListener("plenum:done", done);
+document.addEventListener("plenum:forbidden", (event) => /** @type {CustomEvent<{waits: Promise<void>[]}>} */ (event).detail.waits.push(forget()));
 tick();
 mark();
 autosave();
@@ -42,11 +44,19 @@ async function open() {
   near.disconnect();
   try {
     const { edit } = await import("./notes.js");
-    await edit(notes, { slug: document.body.dataset.slug ?? "", room: notes.dataset.room ?? "" });
+    endNotes = await edit(notes, { slug: document.body.dataset.slug ?? "", room: notes.dataset.room ?? "" });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     document.addEventListener("plenum:link", again);
   }
+}
+
+async function forget() {
+  if (!notes) return;
+  near.disconnect();
+  endNotes();
+  const kept = await import("./notes_kept.js");
+  await kept.forget(`${document.body.dataset.slug}/${notes.dataset.room}`);
 }
 
 function again() {
@@ -69,13 +79,15 @@ function done(event) {
   if (form && command.name !== "card.support") tell(text("done"));
 }
 
-/** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */
+/** What one's own is: the cards that can be taken back, and those supported, whose button takes it back while the group is at work. */
 function mark() {
   const me = document.body.dataset.me ?? "";
+  const over = !document.querySelector('#room > [data-state="open"]');
   for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#cards > li"))) {
-    const button = /** @type {HTMLElement | null} */ (card.querySelector("[data-supporters]"));
+    const button = /** @type {HTMLButtonElement | null} */ (card.querySelector("[data-supporters]"));
     const on = button?.dataset.supporters?.split(" ").includes(me) ?? false;
     button?.setAttribute("aria-pressed", String(on));
+    if (button) button.disabled = over;
     const flag = /** @type {HTMLInputElement | null} */ (button?.closest("form")?.querySelector("[data-flag]") ?? null);
     if (flag) flag.value = String(!on);
     const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");

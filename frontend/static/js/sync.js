@@ -23,6 +23,8 @@ const LONGEST_RETRY = 8_000;
 /** After these close codes all come back at once; so they spread over this time. */
 const SPREAD = /** @type {Record<number, number>} */ ({ 4000: 3_000, 4001: 2_000, 4002: 15_000 });
 const ANSWER_WITHIN = 8_000;
+/** Nobody looks longer at what they have no right to any more (ms). */
+const FORGETTING = 1_000;
 const SILENCE = 60_000;
 const BANNER_AFTER = 2_500;
 /** A moderator's command that was under way when the line broke is sent again only this long. */
@@ -99,9 +101,19 @@ function received(frame) {
     seen = true;
     channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
   } else if (frame.t === "count") documents.count(frame.counts);
-  // Whoever has lost the right to what they see is told by the page itself, which the server then answers otherwise.
-  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) location.reload();
+  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) void forbidden();
   else if (frame.t === "done" || frame.t === "refused") answered(frame);
+}
+
+/**
+ * Whoever has lost the right to what they see is told by the page itself, which the server then answers otherwise. Before that, what
+ * this device has kept of it is deleted: whoever does so puts a promise into `waits`.
+ */
+async function forbidden() {
+  const waits = /** @type {Promise<void>[]} */ ([]);
+  document.dispatchEvent(new CustomEvent("plenum:forbidden", { detail: { waits } }));
+  await Promise.race([Promise.allSettled(waits), new Promise((late) => setTimeout(late, FORGETTING))]);
+  location.reload();
 }
 
 function established() {
