@@ -245,4 +245,5 @@ def status(refused: Refused) -> int:
 def refusal_page(asked: Asked, refused: Refused) -> Response:
     """A page of its own, where there is no form to show it at."""
     number = 404 if refused.code == "link_unknown" else status(refused)
-    return asked.page("message.html", number, code=number, reason=refused.code, text=told(asked, refused)["text"])
+    said = 403 if refused.code in ("not_your_room", "visit_first") else number
+    return asked.page("message.html", number, code=said, reason=refused.code, text=told(asked, refused)["text"])

@@ -17,7 +17,7 @@ const TYPES = {
 };
 /** What the editor of shared notes (js/notes.js) is made of, in one file, so that each part is there once. */
 const EDITOR = `
-  export { Doc, applyUpdate, decodeStateVector, encodeStateAsUpdate, encodeStateVector, mergeUpdates } from "yjs";
+  export { Doc, XmlElement, XmlText, applyUpdate, decodeStateVector, encodeStateAsUpdate, encodeStateVector, mergeUpdates } from "yjs";
   export { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
   export { initProseMirrorDoc, redo, undo, yCursorPlugin, ySyncPlugin, ySyncPluginKey, yUndoPlugin, yUndoPluginKey } from "y-prosemirror";
   export { baseKeymap, chainCommands, setBlockType, toggleMark } from "prosemirror-commands";

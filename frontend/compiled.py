@@ -1,5 +1,4 @@
-"""Compiled templates, kept for the next process as Python keeps compiled modules: compiling them is nearly half of a start's
-work."""
+"""Compiled templates, kept for the next process as Python keeps compiled modules: compiling them is half of a start's work."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from frontend import registration_pages, render, room_pages, table_pages
+from frontend import registration_pages, render, room_pages, round_pages, table_pages
 from frontend.asked import Asked, Evening, Site, arguments, fields_of, pages_of, policy, status, told, wording
 from moderation import documents
 from moderation.capabilities import denied
@@ -41,6 +41,7 @@ def routes(site: Site) -> list[Route]:
         *registration_pages.routes(page),
         *room_pages.routes(page),
         *table_pages.routes(page),
+        *round_pages.routes(page),
         Route("/static/{version}/{name:path}", site.assets.serve),
     ]
 
@@ -247,6 +248,8 @@ async def do(asked: Asked) -> Response:
             page = room_pages.board
         elif "/room/" in asked.path:
             page = room_pages.room
+        elif asked.staff and "/rooms/" in asked.path:
+            page = round_pages.round
         return await page(asked, refused, fields)
     return RedirectResponse(_back(asked.evening.slug, back, name, result), 303)
 

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from frontend import alphabet
 from frontend.compiled import Compiled
-from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, text, wording
+from frontend.words import CATALOGS, LANGUAGES, STATES, WORDS, ZONE, choose, spoken, text, wording
 
 __all__ = ["LANGUAGES", "arrange", "choose", "document", "page", "place", "qr", "wording"]
 
@@ -34,7 +34,7 @@ DOCUMENTS = {
     "moderation": ("event", "on_air", "queue", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
-    "rooms": ("help", "announcement", "rounds", "room", "summary", "result", "proposal", "heading"),
+    "rooms": ("help", "announcement", "rounds", "plan", "room", "summary", "result", "proposal", "heading"),
     "room": ("announcement", "room", "help", "hands", "card", "summary", "chat"),
     "board": ("result", "proposal", "heading"),
     "registrations": ("registrations", "registration", "mail"),
@@ -66,7 +66,7 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     """The id of the container that a document belongs in, and its place there."""
     kind, _, number = key.partition("/")
     if kind == "room" and audience(channel) == "rooms":
-        return "groups-over" if data["over"] else "groups", _turn(number)
+        return "groups", _turn(number)
     if kind == "help" and audience(channel) == "rooms":
         # Who waits longest comes first; where somebody is coming already it is less urgent.
         return "help", _moment(data["since"]) + (_CLAIMED if data["by"] else 0)
@@ -194,6 +194,7 @@ def _environment(lang: str) -> Environment:
         "state": lambda state: text(lang, STATES[state]),
         "moment": lambda iso: local(iso),
         "second": lambda iso: local(iso, seconds=True),
+        "spoken": lambda code: spoken(code, lang),
         "word": lambda value, kind: text(lang, WORDS[kind][value]) if value in WORDS[kind] else value,
     }
     return environment

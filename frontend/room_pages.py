@@ -11,6 +11,8 @@ from starlette.routing import Route
 from frontend import render
 from frontend.asked import Asked, Page, fields_of, status, told
 from moderation import documents
+from moderation.breakouts import current
+from moderation.breakouts import seat as seat_of
 from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
 from rooms.breakout import at_table, may_lead, may_watch, running_round, self_of, tag
@@ -42,10 +44,12 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
         channel, event = f"room/{id}", asked.evening.event
         one, me = event.rounds.rooms[id], self_of(event, asked.person)
         table = me == at_table(one)
+        elsewhere = (seat := seat_of(event, asked.person)) is not None and seat["open"] and seat["room"] != id
+        listed = asked.documents(channel) + (asked.documents("me", ["seat"]) if elsewhere else [])
         return asked.page(
             "room.html",
             200 if refused is None else status(refused),
-            documents=render.arrange(asked.documents(channel), asked.lang, asked.evening.slug),
+            documents=render.arrange(listed, asked.lang, asked.evening.slug),
             room=id,
             notes=notes,
             writes=notes_right(event, asked.person, id) == "write",
@@ -63,7 +67,7 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             chat_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
-            channels=asked.channels(channel),
+            channels=asked.channels(channel, "me"),
         )
 
     return await asked.evening.read(look)
@@ -111,20 +115,25 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
 
     def look() -> Response:
         event = asked.evening.event
-        running = running_round(event)
+        running, found = running_round(event), current(event)
+        hidden = {id for one in event.rounds.items.values() if one is not found for id in one.rooms}
+        listed = [one for one in asked.documents("rooms") if one[0].removeprefix("room/") not in hidden]
+        movable = [room for room in event.rounds.of(found) if not room.closed] if found else []
         return asked.page(
             "rooms.html",
             200 if refused is None else status(refused),
-            documents=render.arrange(asked.documents("rooms"), asked.lang, asked.evening.slug),
+            documents=render.arrange(listed, asked.lang, asked.evening.slug),
             topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in event.programme.topics],
             me=tag(event, self_of(event, asked.person)),
             waiting=sum(not call.by for call in event.help.calls.values()),
             to=[{"id": one.id, "name": one.name} for one in event.rounds.of(running) if not one.closed] if running else [],
+            movable=movable,
             form=form or {},
             now=asked.site.now(asked.evening),
             refusal=None if refused is None else told(asked, refused),
             command_id=str(uuid.uuid4()),
-            channels=asked.channels("rooms"),
+            # The rooms of other rounds are left out; a script needs them, in case another round becomes the current one.
+            channels={"rooms": {}} if hidden else asked.channels("rooms"),
         )
 
     return await asked.evening.read(look)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_datetime
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -132,6 +133,41 @@ VERDICTS = {
     "duplicate": N_("came twice"),
 }
 
+UNMET = {
+    "capacity": N_("There is no seat left for them:"),
+    "capacity/room": N_("There are more people than seats:"),
+    "fixed/none": N_("The small group that was meant for them is not there:"),
+    "fixed": N_("There was no seat left for them in the small group that was meant for them:"),
+    "place/none": N_("There is no small group for people at their place (hall or home):"),
+    "place/full": N_("All small groups for people at their place (hall or home) are full:"),
+    "place": N_("Because of hall and home they have to wait, or do not sit where they should:"),
+    "place/room": N_("Hall and home sit together, because somebody keeps their seat:"),
+    "moderator/none/room": N_("Nobody moderates there, because there are not enough moderators:"),
+    "moderator/room": N_("Nobody moderates there, because of other conditions:"),
+    "together/none": N_("Not with their company, which is larger than any small group:"),
+    "together": N_("Not with their company:"),
+    "apart": N_("They wait, or sit with somebody from whom they should be apart:"),
+    "language/none": N_("No small group has a language that they understand:"),
+    "language/full": N_("The small groups with a language that they understand are full:"),
+    "language": N_("In another language than they understand, because of other conditions:"),
+    "topic/none": N_("No small group has a topic that they have wished for:"),
+    "topic/full": N_("The small groups with the topics that they have wished for are full:"),
+    "topic": N_("Another topic than they have wished for, because of other conditions:"),
+    "mixed/room": N_("Hall and home are not mixed evenly there:"),
+    "met": N_("They meet somebody again whom they have met in an earlier round:"),
+}
+"""Condition, why, and whether it is a small group that does not meet it → wording; without a reason it is any other one."""
+
+ROLES = {
+    "organiser": N_("Organiser"),
+    "moderator": N_("Moderator"),
+    "operator": N_("Operator"),
+    "helper": N_("Helper"),
+}
+
+SPOKEN = ("de", "en", "tr", "ar", "uk", "ru", "pl", "ro", "fr", "fa")
+"""Languages of small groups to choose from; their names come from Babel."""
+
 WORDS = {
     "place": PLACES,
     "status": STATUSES,
@@ -163,6 +199,11 @@ REFUSALS = {
     "wrong_table_code": N_("This code does not belong to this table. Please take the one on the card that lies on it."),
     "table_full": N_("There are not so many seats at this table: {most} people can share this device. Please ask the moderators."),
     "table_stays": N_("A table stays where it is. Its people can take part with a phone of their own, and then change."),
+    "room_too_small": N_("{people} people have a seat in this small group already. It cannot have fewer seats than that."),
+    "round_begun": N_("This round has begun, so that nothing of it is removed any more. You can close it, or single small groups."),
+    "assignment_changed": N_("People have come, gone or moved meanwhile. Please look at the preview again; nothing is done yet."),
+    "unknown_name": N_("Nobody is known as “{name}”. Please choose from the list, or write a name as it stands there."),
+    "ambiguous_name": N_("Several people are called “{name}”. Please choose the one from the list who is meant."),
     "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
     "card_too_short": N_("This card is empty. Please write at least {min} characters."),
     "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),
@@ -266,7 +307,8 @@ def wording(code: str, lang: str, params: Mapping[str, Any]) -> str:
 
     `params` are the refusal's; the wait of `too_many` may be given as `retry_after` (seconds).
     """
-    filling = {"min": 3, "max": 1000, "state": "", "at": "", "keyword": "", "most": 2, "purpose": "", **params}
+    empty = {"min": 3, "max": 1000, "state": "", "at": "", "keyword": "", "most": 2, "purpose": "", "people": 0, "name": ""}
+    filling = {**empty, **params}
     if filling["at"]:
         filling["at"] = local_time(str(filling["at"]), lang)
     state = str(filling["state"])
@@ -277,6 +319,17 @@ def wording(code: str, lang: str, params: Mapping[str, Any]) -> str:
         filling["purpose"] = text(lang, PURPOSES.get(str(filling["purpose"]), ""))
     filling |= {"state": text(lang, named) if named else "…", "seconds": round(filling.get("retry_after") or 10)}
     return text(lang, REFUSALS.get(code, REFUSALS["bug"])).format_map(filling)
+
+
+def not_met(condition: str, why: str, lang: str, *, room: bool) -> str:
+    """What a preview says of a condition that is not met: for people, or for a small group."""
+    end = "/room" if room else ""
+    return text(lang, UNMET.get(f"{condition}/{why}{end}") or UNMET[f"{condition}{end}"])
+
+
+def spoken(code: str, lang: str) -> str:
+    """What a language is called in a language."""
+    return str(Locale(lang).languages.get(code, code))
 
 
 def local_time(iso: str, lang: str) -> str:

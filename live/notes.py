@@ -23,7 +23,7 @@ from live.hub import COME_BACK, RIGHTS
 from live.log import Unavailable
 from live.notes_document import Full, Gap
 from live.notes_keeper import Keeper, Lost, Unready
-from live.notes_sheet import Connection, Sheet
+from live.notes_sheet import Connection, Entry, Sheet
 from moderation.event import Event
 from moderation.roles import NotesRight
 from rooms.command import Refused
@@ -108,8 +108,31 @@ class Notes:
 
     async def enter(self, sheet: Sheet, update: bytes, sender: Connection) -> None:
         """Take an update into the document and show it. Raises Gap, Full, Lost, Unready."""
+        entry = Entry(update, sender)
+        sheet.entries.append(entry)
         async with sheet.turn:
-            sheet.take(await self.keeper.merged(sheet.state, [update], self.settings.notes_bytes), sender)
+            if entry in sheet.entries:
+                entries, sheet.entries = sheet.entries, []
+                await self._enter(sheet, entries)
+        if entry.failed is not None:
+            raise entry.failed
+
+    async def _enter(self, sheet: Sheet, entries: list[Entry]) -> None:
+        """All that wait at once: what an update costs is reading and writing the whole document. If they cannot be taken together,
+        each gets its own answer."""
+        most = self.settings.notes_bytes
+        try:
+            merged = await self.keeper.merged(sheet.state, [entry.update for entry in entries], most)
+        except Exception as error:
+            if len(entries) == 1:
+                entries[0].failed = error
+                return
+            for entry in entries:
+                await self._enter(sheet, [entry])
+        else:
+            sheet.take(merged, entries[0].sender if len(entries) == 1 else None)
+            for entry in entries:
+                entry.failed = None
 
     @contextlib.asynccontextmanager
     async def sheet(self, desk: Desk, room: str) -> AsyncIterator[Sheet]:

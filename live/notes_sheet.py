@@ -15,6 +15,7 @@ from live.desk import Desk
 from live.fanout import BINARY, Frame, Link
 from live.hub import TOO_SLOW
 from live.notes_document import Merged
+from live.notes_keeper import Unready
 from live.notes_protocol import Malformed, Presence
 from moderation.roles import NotesRight
 
@@ -122,6 +123,14 @@ def cleaned(state: str, known: str) -> str:
     return _JSON.encode(said).decode()
 
 
+class Entry:
+    """An update on its way into the document. `failed`: why it is not in it."""
+
+    def __init__(self, update: bytes, sender: Connection) -> None:
+        self.update, self.sender = update, sender
+        self.failed: Exception | None = Unready()
+
+
 class Sheet:
     """The notes of one room in this process. `seq`: the row up to which `state` has all; `waiting`: what is in no row yet;
     `wiped`: the row that says that what was before it is deleted."""
@@ -134,6 +143,7 @@ class Sheet:
         self.seq = self.rows = self.held = self.wiped = 0
         self.users = 0
         self.read = False
+        self.entries: list[Entry] = []
         self.waiting: list[bytes] = []
         self.heard: list[store.Row] = []
         self.connections: set[Connection] = set()

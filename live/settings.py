@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slow_seconds: Annotated[float, "How long a client may have a backlog before it is told to come back"] = 30.0
     ping_seconds: Annotated[float, "How often an idle connection is asked whether it is alive"] = 20.0
     frame_bytes: Annotated[int, "Largest frame taken from a client"] = 65_536
-    form_bytes: Annotated[int, "Largest body of an HTTP request"] = 65_536
+    form_bytes: Annotated[int, "Largest body of an HTTP request; a table of 1,500 people has 100 kB"] = 262_144
     malformed_frames: Annotated[int, "Malformed frames from one connection before it is closed for good"] = 20
     unanswered: Annotated[int, "Commands of one connection that may wait for their answer"] = 64
     connections_per_address: Annotated[int, "Connections from one address; a hall shares one"] = 2000

@@ -8,12 +8,10 @@ from moderation.event import Event
 from moderation.shape import Names, iso, words
 from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, is_open, self_of, tag
 from rooms.help import Call
-from rooms.plenary import headings, proposals
-from rooms.results import Summary
 from rooms.talk import following
 
-SPAN, LAST = 10**8, 10**7
-"""Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
+MOST_UNSEATED = 60
+"""So many people without a room are listed; before an assignment it is everybody, and each who joins sends the list again."""
 
 
 class RoomLineData(TypedDict):
@@ -31,8 +29,16 @@ class RoomLineData(TypedDict):
     table: int
 
 
+class TopicChoiceData(TypedDict):
+    """A topic that can be wished for."""
+
+    id: str
+    title: str
+
+
 class RoundData(TypedDict):
-    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary."""
+    """One round. `waiting`: how many found all rooms full; `recalled`: everybody is called back to the plenary; `topics` and
+    `languages`: those of its rooms, to be wished for."""
 
     number: int
     title: str
@@ -42,6 +48,8 @@ class RoundData(TypedDict):
     ends_at: str
     recalled: bool
     waiting: int
+    topics: list[TopicChoiceData]
+    languages: list[str]
     rooms: list[RoomLineData]
 
 
@@ -50,6 +58,37 @@ class RoundsData(TypedDict):
 
     current: RoundData | None
     people: int
+
+
+class RoundLineData(TypedDict):
+    """A round in the moderators' list."""
+
+    number: int
+    title: str
+    state: str
+    rooms: int
+    people: int
+
+
+class UnseatedData(TypedDict):
+    """Somebody without a room in the current round, by their tag; `number`: among those who take part."""
+
+    id: str
+    name: str
+    number: int
+
+
+class PlanData(TypedDict):
+    """`plan`. `current`: the number of the round that `rounds` shows, or 0; `waiting`: who found all rooms full, in order;
+    `others`: who takes part and has no room there, the first of them, and how many `more` there are; `free`: seats left."""
+
+    rounds: list[RoundLineData]
+    current: int
+    state: str
+    waiting: list[UnseatedData]
+    others: list[UnseatedData]
+    more: int
+    free: int
 
 
 class SeatData(TypedDict):
@@ -66,7 +105,7 @@ class SeatData(TypedDict):
 
 class PersonInRoomData(TypedDict):
     """Somebody in a room, or all who share the device of a `table`: `heads` people, with the names of those who have said theirs.
-    `away_since`: the seat is held."""
+    `number`: among those who take part, the same in every room; `away_since`: the seat is held."""
 
     id: str
     name: str
@@ -144,12 +183,11 @@ class WorkData(TypedDict):
 
 class OverviewData(RoomData, WorkData):
     """`room/<id>` in `rooms`. `cards`, `proposed`, `hands` and `active` travel as counts; `away`: how many seats are held;
-    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty; `over`: the whole round is."""
+    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty."""
 
     away: int
     summary: str
     help: str
-    over: bool
 
 
 class HelpData(TypedDict):
@@ -193,116 +231,44 @@ class SentData(AnnouncementData):
     rooms: list[ReadersData]
 
 
-class CardData(TypedDict):
-    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`; `table`: its author is
-    one."""
-
-    number: int
-    room: str
-    text: str
-    name: str
-    author: str
-    table: bool
-    group: str
-    proposed: bool
-    support: int
-    supporters: list[str]
-
-
-class SummaryData(TypedDict):
-    """`summary/<room>` for those who write it. `cards`: how many are proposed; `version`: to be named by who writes on it."""
-
-    room: str
-    discussed: str
-    proposed: str
-    open: str
-    state: str
-    closed: bool
-    cards: int
-    version: int
-
-
-class ThoughtData(TypedDict):
-    """A card that is proposed but not confirmed."""
-
-    number: int
-    text: str
-
-
-class TrayData(SummaryData):
-    """`summary/<room>` in the moderators' tray: the room is over, and nobody has confirmed this. `others`: cards that are not
-    proposed."""
-
-    name: str
-    round_title: str
-    question: str
-    proposals: list[ThoughtData]
-    others: int
-
-
-class ProposalData(TypedDict):
-    """`proposal/<n>`: a card on the plenary's board, and where it comes from. `support`: the plenary's; `room_support`: that of the
-    room; `heading`: what it stands under, or 0."""
-
-    number: int
-    room: str
-    name: str
-    round_title: str
-    text: str
-    support: int
-    room_support: int
-    heading: int
-    order: int
-    on_air: bool
-
-
-class HeadingData(TypedDict):
-    """`heading/<n>`: what proposals are put together under. 0 has no title: it stands over those that are under none."""
-
-    number: int
-    title: str
-    order: int
-
-
-class AiredResultData(TypedDict):
-    """What of a small group is on air: a proposal (`number`), or a `part` of its summary."""
-
-    key: str
-    room: str
-    name: str
-    round_title: str
-    question: str
-    part: str
-    number: int
-    text: str
-
-
-class ResultData(TypedDict):
-    """`result/<room>`: what a room brings to the plenary, and where it comes from. `on_air`: the part that is, or nothing."""
-
-    room: str
-    round_title: str
-    name: str
-    question: str
-    discussed: str
-    proposed: str
-    open: str
-    people: int
-    confirmed_at: str
-    on_air: str
-
-
 def rounds(event: Event, lang: str) -> RoundsData:
     """What everybody may know: the rooms and their seats, not who is in them."""
     found = current(event)
     seats = [pair for room in event.rounds.of(found) for pair in room.seats.items()] if found else []
-    at_tables = sum(seat.heads for person, seat in seats if _is_table(person))
+    at_tables = sum(seat.heads for person, seat in seats if is_table(person))
     return {"current": _round(event, found, lang) if found else None, "people": len(event.rounds.people) + at_tables}
 
 
-def all_rounds(event: Event, lang: str) -> list[RoundData]:
-    """Every round, for the moderators' page."""
-    return [_round(event, round, lang) for round in event.rounds.items.values()]
+def plan(event: Event, names: Names) -> PlanData:
+    """Every round, and who has no room in the current one."""
+    round = current(event)
+    rooms = event.rounds.of(round) if round and round.state != "closed" else []
+    seated = {person for room in rooms for person in room.seats}
+    waiting = round.waiting if round else []
+    others = [person for person in event.rounds.people if person not in seated and person not in waiting] if rooms else []
+
+    def line(person: str) -> UnseatedData:
+        return {"id": tag(event, person), "name": name_of(event, names, person), "number": event.rounds.numbers.get(person, 0)}
+
+    return {
+        "rounds": [_round_line(event, one) for one in event.rounds.items.values()],
+        "current": round.number if round else 0,
+        "state": round.state if round else "",
+        "waiting": [line(person) for person in waiting],
+        "others": [line(person) for person in others[:MOST_UNSEATED]],
+        "more": len(others[MOST_UNSEATED:]),
+        "free": sum(max(room.free, 0) for room in rooms if not room.closed),
+    }
+
+
+def _round_line(event: Event, round: Round) -> RoundLineData:
+    return {
+        "number": round.number,
+        "title": round.title,
+        "state": round.state,
+        "rooms": len(round.rooms),
+        "people": sum(len(room.seats) for room in event.rounds.of(round)),
+    }
 
 
 def seat(event: Event, person: str) -> SeatData | None:
@@ -349,8 +315,8 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "question": one.question,
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
-        "people": [_person(event, names, one.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
-        "guests": [_name(event, names, person) for person in one.guests],
+        "people": [_person(event, names, event.rounds.numbers.get(person, 0), person, held) for person, held in one.seats.items()],
+        "guests": [name_of(event, names, person) for person in one.guests],
         "ends_at": iso(end) if end is not None else "",
         "grace": 0 if round.recalled_at is not None else round.grace,
         "recalled": round.recalled_at is not None,
@@ -378,8 +344,8 @@ def _hand(event: Event, names: Names, room: Room, person: str) -> HandData:
     seat = room.seats.get(person)
     return {
         "id": tag(event, person),
-        "name": _name(event, names, person),
-        "number": room.numbers.get(person, 0),
+        "name": name_of(event, names, person),
+        "number": event.rounds.numbers.get(person, 0),
         "away": seat is not None and seat.away_since is not None,
     }
 
@@ -394,8 +360,8 @@ def chat(event: Event, names: Names, number: int) -> ChatData | None:
         "message": one.number,
         "room": one.room,
         "text": one.text,
-        "name": "" if gone else _name(event, names, one.person),
-        "number": 0 if gone else event.rounds.rooms[one.room].numbers.get(one.person, 0),
+        "name": "" if gone else name_of(event, names, one.person),
+        "number": 0 if gone else event.rounds.numbers.get(one.person, 0),
         "author": "" if gone else tag(event, one.person),
         "at": iso(one.at),
         "removed": one.removed or "",
@@ -412,7 +378,6 @@ def overview(event: Event, names: Names, id: str, lang: str) -> OverviewData:
         "away": sum(seat.away_since is not None for seat in one.seats.values()),
         "summary": summary.state if summary else "",
         "help": "" if call is None else "here" if _is_there(one, call) else "coming" if call.by else "waiting",
-        "over": event.rounds.items[one.round].state == "closed",
     }
 
 
@@ -434,7 +399,7 @@ def help(event: Event, names: Names, id: str) -> HelpData:
         "why": call.why if call else "",
         "asked": len(call.asked) if call else 0,
         "by": tag(event, call.by) if call and call.by else "",
-        "by_name": _name(event, names, call.by) if call and call.by else "",
+        "by_name": name_of(event, names, call.by) if call and call.by else "",
         "by_role": call.role if call else "",
         "here": call is not None and _is_there(one, call),
     }
@@ -466,136 +431,6 @@ def seen(event: Event, number: int) -> dict[str, int]:
     return {"seen": shown["seen"], "of": shown["of"], **rooms}
 
 
-def card(event: Event, names: Names, number: int) -> CardData | None:
-    """A card, unless it was taken back."""
-    one = event.results.cards[number]
-    if one.withdrawn:
-        return None
-    return {
-        "number": one.number,
-        "room": one.room,
-        "text": one.text,
-        "name": names.get(f"card/{number}", "") if _is_table(one.person) else _name(event, names, one.person),
-        "author": tag(event, one.person),
-        "table": _is_table(one.person),
-        "group": one.group,
-        "proposed": one.proposed,
-        "support": len(one.supporters),
-        "supporters": sorted(tag(event, person) for person in one.supporters),
-    }
-
-
-def summary(event: Event, id: str) -> SummaryData:
-    """What has been written, or nothing yet."""
-    one = event.results.summaries.get(id) or Summary(id)
-    return {
-        "room": id,
-        "discussed": one.discussed,
-        "proposed": one.proposed,
-        "open": one.open,
-        "state": one.state if id in event.results.summaries else "",
-        "closed": event.rounds.rooms[id].closed,
-        "cards": sum(one.proposed for one in event.results.live(id)),
-        "version": max(one.versions.values(), default=0),
-    }
-
-
-def in_tray(event: Event, id: str) -> bool:
-    """Whether the room is over and leaves something that nobody has confirmed."""
-    one = event.results.summaries.get(id) or Summary(id)
-    over = event.rounds.rooms[id].closed and one.state != "confirmed"
-    return over and (not one.empty or bool(event.results.live(id)))
-
-
-def tray(event: Event, id: str) -> TrayData | None:
-    """What a room has left unconfirmed, for those who can."""
-    if not in_tray(event, id):
-        return None
-    room, cards = event.rounds.rooms[id], event.results.live(id)
-    proposals = [card for card in cards if card.proposed]
-    return {
-        **summary(event, id),
-        "name": room.name,
-        "round_title": event.rounds.items[room.round].title,
-        "question": room.question,
-        "proposals": [{"number": card.number, "text": card.text} for card in proposals],
-        "others": len(cards) - len(proposals),
-    }
-
-
-def proposal(event: Event, number: int) -> ProposalData | None:
-    """A card on the board."""
-    card = event.results.cards[number]
-    if not event.results.is_proposal(card):
-        return None
-    room, on_air = event.rounds.rooms[card.room], event.results.on_air
-    return {
-        "number": number,
-        "room": room.id,
-        "name": room.name,
-        "round_title": event.rounds.items[room.round].title,
-        "text": card.text,
-        "support": len(card.plenary),
-        "room_support": len(card.supporters),
-        "heading": card.heading,
-        "order": _turn(event, card.heading) + card.turn,
-        "on_air": on_air is not None and on_air.card == number,
-    }
-
-
-def heading(event: Event, number: int) -> HeadingData | None:
-    """A heading with something under it."""
-    if number not in headings_shown(event):
-        return None
-    title = event.results.headings[number].title if number else ""
-    return {"number": number, "title": title, "order": _turn(event, number)}
-
-
-def headings_shown(event: Event) -> list[int]:
-    """Those with something under them; and if there are any, 0 over what is under none."""
-    shown = [one.number for one in headings(event)]
-    rest = any(not card.heading for card in proposals(event))
-    return [*shown, 0] if shown and rest else shown
-
-
-def aired(event: Event) -> AiredResultData | None:
-    """What of the small groups is on air."""
-    on_air = event.results.on_air
-    if on_air is None:
-        return None
-    room = event.rounds.rooms[on_air.room]
-    said = event.results.cards[on_air.card].text if on_air.card else getattr(event.results.summaries[room.id], on_air.part)
-    return {
-        "key": f"proposal/{on_air.card}" if on_air.card else f"result/{room.id}/{on_air.part}",
-        "room": room.id,
-        "name": room.name,
-        "round_title": event.rounds.items[room.round].title,
-        "question": room.question,
-        "part": on_air.part,
-        "number": on_air.card,
-        "text": said,
-    }
-
-
-def result(event: Event, id: str) -> ResultData | None:
-    """What is on the board, if somebody has confirmed it."""
-    if not event.results.confirmed(id):
-        return None
-    one, room, on_air = event.results.summaries[id], event.rounds.rooms[id], event.results.on_air
-    return {
-        "room": id,
-        "round_title": event.rounds.items[room.round].title,
-        "name": room.name,
-        "question": room.question,
-        "discussed": one.discussed,
-        "proposed": one.proposed,
-        "open": one.open,
-        "people": one.people,
-        "confirmed_at": iso(one.confirmed_at) if one.confirmed_at is not None else "",
-        "on_air": on_air.part if on_air is not None and on_air.room == id else "",
-    }
-
-
 def current(event: Event) -> Round | None:
     """The round that is open, else the next that is prepared, else the last one."""
     rounds = list(event.rounds.items.values())
@@ -606,12 +441,8 @@ def current(event: Event) -> Round | None:
     return rounds[-1] if rounds else None
 
 
-def _turn(event: Event, heading: int) -> int:
-    """The place of a heading on the board; what is under it follows, and what is under none comes last."""
-    return (event.results.headings[heading].turn if heading else LAST) * SPAN
-
-
 def _round(event: Event, round: Round, lang: str) -> RoundData:
+    topics = {room.topic: _topic(event, room, lang) for room in event.rounds.of(round) if room.topic}
     return {
         "number": round.number,
         "title": round.title,
@@ -621,6 +452,8 @@ def _round(event: Event, round: Round, lang: str) -> RoundData:
         "ends_at": iso(round.ends_at) if round.ends_at is not None else "",
         "recalled": round.recalled_at is not None,
         "waiting": len(round.waiting),
+        "topics": [{"id": id, "title": title} for id, title in topics.items()],
+        "languages": sorted({language for room in event.rounds.of(round) for language in room.languages}),
         "rooms": [_line(event, one, lang) for one in event.rounds.of(round)],
     }
 
@@ -645,12 +478,12 @@ def _person(event: Event, names: Names, number: int, person: str, held: Seat) ->
     away = iso(held.away_since) if held.away_since is not None else ""
     return {
         "id": tag(event, person),
-        "name": _name(event, names, person),
+        "name": name_of(event, names, person),
         "number": number,
         "role": held.role,
         "away_since": away,
         "heads": held.heads,
-        "table": _is_table(person),
+        "table": is_table(person),
     }
 
 
@@ -658,14 +491,14 @@ def _is_there(one: Room, call: Call) -> bool:
     return call.by in one.guests or call.by in one.seats
 
 
-def _is_table(person: str) -> bool:
+def is_table(person: str) -> bool:
     return person.startswith(TABLE)
 
 
-def _name(event: Event, names: Names, person: str) -> str:
+def name_of(event: Event, names: Names, person: str) -> str:
     """What they call themselves in this event; the full name of a registration is for the organisers. Of a table: who has said
     that they sit there."""
-    if _is_table(person):
+    if is_table(person):
         return names.get(person, "")
     return next((name for one in browsers(event, person) if (name := names.get(one, ""))), "")
 

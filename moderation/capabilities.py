@@ -14,6 +14,7 @@ from moderation.event import Event
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
     announcements,
+    assigning,
     contributions,
     inbox,
     joining,
@@ -21,6 +22,7 @@ from rooms import (
     moving_up,
     participation,
     plenary,
+    preparing,
     programme,
     register,
     registration,
@@ -46,8 +48,10 @@ COMMANDS: Commands = {
     **inbox.COMMANDS,
     **retention.COMMANDS,
     **rounds.COMMANDS,
+    **assigning.COMMANDS,
     **participation.COMMANDS,
     **tables.COMMANDS,
+    **preparing.COMMANDS,
     **results.COMMANDS,
     **plenary.COMMANDS,
     **talk.COMMANDS,
@@ -70,6 +74,7 @@ _APPLY: Changes = {
     **rounds.CHANGES,
     **participation.CHANGES,
     **tables.CHANGES,
+    **preparing.CHANGES,
     **results.CHANGES,
     **plenary.CHANGES,
     **talk.CHANGES,
@@ -125,6 +130,11 @@ AnyChange = (
     | participation.AtTable
     | tables.Seated
     | tables.Renewed
+    | preparing.Edited
+    | preparing.Removed
+    | preparing.RoomsAdded
+    | preparing.RoomEdited
+    | preparing.RoomRemoved
     | results.Submitted
     | results.Edited
     | results.Withdrawn

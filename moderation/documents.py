@@ -8,28 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
-from moderation import breakouts, registrations
+from moderation import breakouts, registrations, results
 from moderation.breakouts import (
-    AiredResultData,
     AnnouncementData,
-    CardData,
     ChatData,
     HandsData,
-    HeadingData,
     HelpData,
     OverviewData,
-    ProposalData,
-    ResultData,
+    PlanData,
     RoomData,
     RoundsData,
     SeatData,
     SentData,
-    SummaryData,
-    TrayData,
 )
 from moderation.event import Event
 from moderation.queue import allowed
 from moderation.registrations import CountsData, DoorData, MailData, PlacesData, RegistrationData
+from moderation.results import (
+    AiredResultData,
+    CardData,
+    HeadingData,
+    ProposalData,
+    ResultData,
+    SummaryData,
+    TrayData,
+)
 from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
@@ -179,6 +182,7 @@ Data = (
     | CountsData
     | MailData
     | RoundsData
+    | PlanData
     | SeatData
     | RoomData
     | HandsData
@@ -211,6 +215,7 @@ SHAPES: dict[str, Any] = {
     "registrations": CountsData,
     "mail": MailData,
     "rounds": RoundsData,
+    "plan": PlanData,
     "seat": SeatData,
     "room": RoomData,
     "hands": HandsData,
@@ -273,6 +278,7 @@ _CHANNELS = {
     "rounds": ["rooms", "public"],
     "work": ["rooms"],
     "seen": ["rooms"],
+    "plan": ["rooms"],
     "result": ["board", "rooms"],
     "proposal": ["board", "rooms"],
     "backing": ["board", "rooms"],
@@ -284,7 +290,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
     """The keys of all documents that the channel has now, in the order of a page."""
     which = kind(channel)
     yield from _FIXED[which]
-    if event.rounds.items:
+    if event.rounds.items or event.rounds.made:
         yield from _ROUNDS.get(which, ())
     if which == "me" and breakouts.seat(event, person) is not None:
         yield "seat"
@@ -303,7 +309,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (f"help/{id}" for id in event.help.calls)
         yield from (f"announcement/{one.number}" for one in event.announcements.live())
         yield from (f"room/{id}" for id in event.rounds.rooms)
-        yield from (f"summary/{id}" for id in event.rounds.rooms if breakouts.in_tray(event, id))
+        yield from (f"summary/{id}" for id in event.rounds.rooms if results.in_tray(event, id))
         yield from _board(event)
     elif which == "board":
         yield from _board(event)
@@ -316,12 +322,12 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
 
 
 def _board(event: Event) -> Iterator[str]:
-    yield from (f"heading/{number}" for number in breakouts.headings_shown(event))
+    yield from (f"heading/{number}" for number in results.headings_shown(event))
     yield from (f"proposal/{card.number}" for card in proposals(event))
     yield from (f"result/{id}" for id in confirmed_rooms(event))
 
 
-_ROUNDS = {"public": ("rounds",), "rooms": ("rounds",)}
+_ROUNDS = {"public": ("rounds",), "rooms": ("rounds", "plan")}
 """What channels have besides as soon as there are small groups."""
 _FIXED = {
     "public": ("event", "agenda", "places", "on_air"),
@@ -361,21 +367,23 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         number = int(rest)
         return breakouts.sent(event, number) if which == "rooms" else breakouts.announcement(event, number)
     if name == "card":
-        return breakouts.card(event, names, int(rest))
+        return results.card(event, names, int(rest))
     if name == "hands":
         return breakouts.hands(event, names, rest)
     if name == "chat":
         return breakouts.chat(event, names, int(rest))
     if name == "summary":
-        return breakouts.tray(event, rest) if which == "rooms" else breakouts.summary(event, rest)
+        return results.tray(event, rest) if which == "rooms" else results.summary(event, rest)
     if name == "proposal":
-        return breakouts.proposal(event, int(rest))
+        return results.proposal(event, int(rest))
     if name == "heading":
-        return breakouts.heading(event, int(rest))
+        return results.heading(event, int(rest))
     if name == "result":
-        return breakouts.result(event, rest)
+        return results.result(event, rest)
     if name == "rounds":
         return breakouts.rounds(event, lang)
+    if name == "plan":
+        return breakouts.plan(event, names)
     if name == "seat":
         return breakouts.seat(event, person)
     if name == "registrations":
@@ -406,8 +414,10 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return not event.inbox.items[int(rest)].erased
     if name == "card":
         return not event.results.cards[int(rest)].withdrawn
+    if name in ("room", "hands", "help", "summary") and rest not in event.rounds.rooms:
+        return False  # it was removed
     if name == "summary" and kind(channel) == "rooms":
-        return breakouts.in_tray(event, rest)
+        return results.in_tray(event, rest)
     if name == "chat":
         return event.talk.is_shown(int(rest))
     if name == "result":
@@ -415,7 +425,7 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
     if name == "proposal":
         return event.results.is_proposal(event.results.cards[int(rest)])
     if name == "heading":
-        return int(rest) in breakouts.headings_shown(event)
+        return int(rest) in results.headings_shown(event)
     if name == "help":
         return kind(channel) != "rooms" or rest in event.help.calls
     if name == "announcement":
@@ -513,7 +523,7 @@ def _on_air(event: Event, names: Names, lang: str) -> OnAirData:
         item = event.contributions.items[number]
         return {"contribution": public(event, names, item, lang), "result": None, "since": iso(item.history[-1].at)}
     since = iso(result.since) if result is not None else None
-    return {"contribution": None, "result": breakouts.aired(event), "since": since}
+    return {"contribution": None, "result": results.aired(event), "since": since}
 
 
 def facts(event: Event, lang: str) -> EventData:

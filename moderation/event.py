@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 import rooms.event
@@ -27,3 +29,7 @@ class Event(rooms.event.Event):
     """See `rooms.event.Event`."""
 
     roles: Roles = msgspec.field(default_factory=Roles)
+
+    def staff(self) -> Iterable[str]:
+        """See `rooms.event.Event.staff`."""
+        return [person for person, roles in self.roles.held.items() if roles]

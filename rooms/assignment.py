@@ -4,7 +4,8 @@ How `assign` works: rooms and people are put into an order that only the seed an
 there are more people than seats, that order says who gets one, moderators first if each room needs one. Each room gets a
 moderator (a maximum matching). Then groups sit down, the largest first, then everybody else, those with the fewest good rooms
 first. Last, people move in chains and change places in pairs, as long as somebody gets their language or topic by it, or sizes or
-the mixture of hall and home become more equal, or topics better liked, and nobody loses anything.
+the mixture of hall and home become more equal, or topics better liked, and nobody loses anything. Only a topic (or a language, if
+topics do not count) may go to somebody else instead, if more people have theirs then, or as many and sizes are more equal.
 
 What always holds: no room is above its capacity. Nobody at home sits in a room of the hall, nor the other way round. Who must not
 meet does not meet, they rather wait; so do people of hall and home where these are to be apart. Only people who keep a room can
@@ -12,15 +13,16 @@ break these two. Nobody waits while there is a free seat that they may take. Wha
 could move to a room with at least two people fewer without losing anything. The order of the input does not matter.
 
 What gives way to what, the first being the last to give way: a seat, a moderator, company (`together`), a language, a topic (any
-of those that were named), equal sizes, mixture, a better liked topic. So if need be people sit where they do not understand; it
-is said.
+of those that were named), equal sizes, mixture, a better liked topic, new company (`anew`). So if need be people sit where they do
+not understand; it is said.
 
 What is best: with one condition only, of `moderator`, `languages`, `topics` and `places="mixed"`, and nobody who keeps a room, it
 cannot be met more often among those who have a seat, and sizes cannot be more equal then (for moderators and mixture: if no room
 is for hall or home only). With several conditions, with groups (packing them is hard), with people who must not meet, and always
-for better liked topics, something better may exist. Who names one topic gets it more probably than who names three, because more
-wishes can be met that way. A group has a slightly smaller chance of a seat than one person, because it waits for a place for all.
-Which rooms are for hall and which for home, where these are apart, is decided without a look at topics, languages and moderators.
+for better liked topics and new company, something better may exist. Who names one topic gets it more probably than who names
+three, because more wishes can be met that way. A group has a slightly smaller chance of a seat than one person, because it waits
+for a place for all. Which rooms are for hall and which for home, where these are apart, is decided without a look at topics,
+languages and moderators.
 """
 
 from __future__ import annotations
@@ -32,14 +34,16 @@ from typing import Literal
 import msgspec
 
 from rooms.allotment import divide, lead
-from rooms.moves import even, make_room, mend, mix, prefer
+from rooms.anew import mix_anew
+from rooms.moves import even, make_room, mend, mix, prefer, trade
 from rooms.seating import Party, Seating, bits, lot, may_take, shared
 from rooms.unmet import Unmet, unmet
 
 
 class Wish(msgspec.Struct, frozen=True):
     """What is known of a person. topics: the dearest first, none means all the same; languages: none means all; together, apart:
-    people with the same key stay together, must not meet; fixed: the id of the room they have and keep."""
+    people with the same key stay together, must not meet; fixed: the id of the room they have and keep; met: with whom they have
+    been in a room before."""
 
     person: str
     place: Literal["hall", "home"] = "home"
@@ -49,6 +53,7 @@ class Wish(msgspec.Struct, frozen=True):
     together: str = ""
     apart: str = ""
     fixed: str = ""
+    met: frozenset[str] = frozenset()
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -64,7 +69,8 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What counts. places: rooms for hall and home as it comes, each in proportion, or each for one of them only."""
+    """What counts. places: rooms for hall and home as it comes, each in proportion, or each for one of them only; anew: as few as
+    possible with somebody they have met."""
 
     topics: bool = False
     places: Literal["any", "mixed", "apart"] = "any"
@@ -72,6 +78,7 @@ class Conditions(msgspec.Struct, frozen=True):
     languages: bool = False
     together: bool = False
     apart: bool = False
+    anew: bool = False
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -100,6 +107,8 @@ def assign(wishes: Sequence[Wish], slots: Sequence[Slot], conditions: Conditions
         improve(seating)
 
     seats = {wish.person: seating.slots[party.room].id for party in seating.seated() for wish in party.people}
+    if conditions.anew:
+        seats = mix_anew(seating.wishes, slots, conditions, seats, seed)
     wait = tuple(wish.person for wish in seating.wishes if wish.person not in seats)
     return Assignment(seats, wait, tuple(sorted(unmet(wishes, slots, conditions, seats))))
 
@@ -244,14 +253,15 @@ def sit(seating: Seating, party: Party) -> list[Party]:
 
 
 def improve(seating: Seating) -> None:
-    """All that can be better without anybody losing anything; sizes last, because moving somebody can make room for that."""
-    mend(seating)
-    even(seating)
+    """All that can be better, again and again, because a move can make way for another. It ends, because no step makes worse what
+    counts for more: languages, topics, sizes, mixture, better liked topics."""
+    steps = [mend, even, trade]
     if seating.conditions.places == "mixed":
-        mix(seating)
+        steps.append(mix)
     if seating.conditions.topics:
-        prefer(seating)
-    even(seating)
+        steps.append(prefer)
+    while sum(step(seating) for step in steps):
+        pass
 
 
 def people(parties: Iterable[Party]) -> int:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from rooms.assignment import Conditions
 from rooms.command import Actor, Refused
 from rooms.entrance import keyed
 
 if TYPE_CHECKING:
     from rooms.event import Event
+    from rooms.register import Registration
 
 LEAST, MOST = 2, 75
 """People in a room, held seats included (BRIEF.md)."""
@@ -28,6 +30,22 @@ Policy = Literal["assigned", "chosen", "mixed"]
 """People are told where, choose, or are told and may change."""
 Role = Literal["participant", "moderator", "note_taker"]
 Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+
+Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `table`: it is a table in the
+    hall, whose people may share a device."""
+
+    name: str
+    topic: str = ""
+    question: str = ""
+    capacity: Capacity = MOST
+    languages: tuple[str, ...] = ()
+    moderators: tuple[str, ...] = ()
+    note_taker: str = ""
+    table: bool = False
 
 
 class Seat(msgspec.Struct):
@@ -42,9 +60,8 @@ class Seat(msgspec.Struct):
 
 class Room(msgspec.Struct):
     """One room. `guests`: who is visiting, announced, without a seat; `ends_at` (ms): its own end, if it differs from the round's;
-    `asked`: who has asked for more time; `hands`: the speaker list, `speaker`: whose turn it is; `numbers`: how people without a
-    name are called here, for good; `active_at` (ms, a whole minute): when something was last said or written; `table`: a table
-    in the hall, with the browsers that speak for it."""
+    `asked`: who has asked for more time; `hands`: the speaker list, `speaker`: whose turn it is; `active_at` (ms, a whole
+    minute): when something was last said or written; `table`: a table in the hall, with the browsers that speak for it."""
 
     id: str
     round: int
@@ -63,7 +80,6 @@ class Room(msgspec.Struct):
     hands: list[str] = []
     speaker: str = ""
     speaking_since: int | None = None
-    numbers: dict[str, int] = {}
     active_at: int | None = None
     table: bool = False
     devices: list[str] = []
@@ -87,8 +103,7 @@ class Room(msgspec.Struct):
         return person in self.moderators or person == self.note_taker
 
     def sit(self, person: str, now: int, away_since: int | None) -> None:
-        """Give them a seat, and a number that stays theirs."""
-        self.numbers.setdefault(person, len(self.numbers) + 1)
+        """Give them a seat."""
         self.seats[person] = Seat(self.role(person), now, away_since)
 
     @property
@@ -99,7 +114,7 @@ class Room(msgspec.Struct):
 
 class Round(msgspec.Struct):
     """One round. `grace` and `hold` are in seconds; `ends_at`, `recalled_at` in ms; `waiting`: who found all rooms full, in
-    order."""
+    order; `drawn`: the conditions of the lot that `seed` repeats; `made`: how many rooms it ever had."""
 
     number: int
     title: str
@@ -114,6 +129,8 @@ class Round(msgspec.Struct):
     recalled_at: int | None = None
     seed: int = 0
     waiting: list[str] = []
+    drawn: Conditions | None = None
+    made: int = 0
 
 
 class Participant(msgspec.Struct):
@@ -127,7 +144,8 @@ class Participant(msgspec.Struct):
 
 class Rounds(msgspec.Struct):
     """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, whose seats are held since when (ms), which browser
-    speaks for which table (a room's id), and how often a table's code was renewed, by the table's number."""
+    speaks for which table (a room's id), and how often a table's code was renewed, by the table's number. `made`: how many rounds
+    there ever were; `numbers`: how people without a name are called, for good."""
 
     items: dict[int, Round] = {}
     rooms: dict[str, Room] = {}
@@ -135,6 +153,8 @@ class Rounds(msgspec.Struct):
     away: dict[str, int] = {}
     tables: dict[str, str] = {}
     renewed: dict[int, int] = {}
+    made: int = 0
+    numbers: dict[str, int] = {}
 
     def get(self, number: int) -> Round:
         """Refuses `unknown_round`."""
@@ -149,6 +169,10 @@ class Rounds(msgspec.Struct):
         if found is None:
             raise Refused("unknown_room", field="room")
         return found
+
+    def count(self, person: str) -> None:
+        """Give them a number that stays theirs."""
+        self.numbers.setdefault(person, len(self.numbers) + 1)
 
     def of(self, round: Round) -> list[Room]:
         """The rooms of a round."""
@@ -195,11 +219,39 @@ def tag(event: Event, participant: str) -> str:
     return keyed(event.secret, f"participant/{participant}", 8)
 
 
+def nameable(event: Event) -> list[str]:
+    """Everybody who can be put into a room or made its moderator: who takes part, has a seat, waits, leads, is registered or on the
+    staff; in an order in which those who take part keep their place."""
+    rounds = event.rounds
+    seats = (person for room in rounds.rooms.values() for person in (*room.seats, *room.moderators, room.note_taker))
+    waiting = (person for round in rounds.items.values() for person in round.waiting)
+    registered = (one for item in event.registrations.items.values() for one in participants(event, item))
+    staff = (self_of(event, person) for person in event.staff())
+    return [one for one in dict.fromkeys((*rounds.people, *seats, *waiting, *registered, *staff)) if one]
+
+
+def participants(event: Event, item: Registration) -> list[str]:
+    """Who takes part by a registration: those who have opened it, or nobody yet, who is known if it is for one person."""
+    if item.status == "cancelled" or item.erased:
+        return []
+    opened = list(dict.fromkeys(self_of(event, person) for person in item.people))
+    return opened or ([f"registration/{item.number}"] if item.party == 1 else [])
+
+
 def tagged(event: Event) -> dict[str, str]:
-    """Tag → participant, of everybody; made once for a command, however many it names. Who is not in it is named by a
-    registration or a person's id."""
-    known = everybody(event) | {person for round in event.rounds.items.values() for person in round.waiting}
-    return {tag(event, one): one for one in known}
+    """Tag → participant, of everybody who can be named; made once for a command, however many it names."""
+    return {tag(event, one): one for one in nameable(event)}
+
+
+def named(event: Event, known: dict[str, str], one: str, field: str) -> str:
+    """The participant whom a tag means, or `registration/<n>`, or a person's id. Refuses `unknown_person`."""
+    kind, _, number = one.partition("/")
+    if one in known or kind != "registration":
+        return known.get(one, one)
+    item = event.registrations.items.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    if item is None or item.status == "cancelled" or item.erased:
+        raise Refused("unknown_person", field=field)
+    return one
 
 
 def seated(event: Event, actor: Actor, id: str) -> Room:
@@ -306,7 +358,8 @@ def signed(event: Event, person: str) -> list[str]:
     cards = [f"card/{card.number}" for card in event.results.cards.values() if card.person == me and not card.withdrawn]
     coming = [f"help/{id}" for id, call in event.help.calls.items() if call.by == me]
     said = [f"chat/{number}" for number in event.talk.by(me)]
-    return [*rooms_with(event, person), *coming, *cards, *said]
+    listed = me in event.rounds.people or any(me in round.waiting for round in event.rounds.items.values())
+    return [*rooms_with(event, person), *coming, *cards, *said, *(("plan",) if listed else ())]
 
 
 def seats_of(event: Event, participants: Iterable[str]) -> Iterator[str]:

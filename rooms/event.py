@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from rooms.announcements import Announcements
@@ -39,3 +41,7 @@ class Event(msgspec.Struct):
     talk: Talk = msgspec.field(default_factory=Talk)
     help: Help = msgspec.field(default_factory=Help)
     announcements: Announcements = msgspec.field(default_factory=Announcements)
+
+    def staff(self) -> Iterable[str]:
+        """Who holds a role; what roles are is known in moderation/ only."""
+        return ()

@@ -12,13 +12,11 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from rooms.seating import ALL_SIT, ALL_UNDERSTAND, AT_HOME, EVEN_LEADERS, IN_HALL, NOBODY_LOSES, Party, bits
+from rooms.seating import ALL_SIT, ALL_UNDERSTAND, AT_HOME, EVEN_LEADERS, IN_HALL, NOBODY_LOSES, ONE_GAINS, Party, bits
 
 if TYPE_CHECKING:
     from rooms.seating import Seating
 
-MOST_PASSES = 8
-"""How often the exchanges for mixture and better liked topics go through all rooms; two are nearly always enough."""
 MOST_TRIES = 12
 """With how many people one person is compared to get a better liked topic."""
 
@@ -34,20 +32,37 @@ def make_room(seating: Seating, party: Party) -> bool:
     return False
 
 
-def mend(seating: Seating) -> None:
+def mend(seating: Seating) -> bool:
     """Find rooms with their language, then with a topic of theirs, for those who sit elsewhere."""
+    moved = False
     steps = (("hears", NOBODY_LOSES), ("hears", ALL_UNDERSTAND), ("likes", NOBODY_LOSES))
     while any(mend_wishes(seating, what, level) for what, level in steps):
-        pass
+        moved = True
+    return moved
 
 
-def even(seating: Seating) -> None:
+def trade(seating: Seating) -> bool:
+    """Meet the wish of somebody else instead, if more are met in all, or as many and the sizes are more equal. That can be where
+    rooms are for hall or home only, because those whose wish is not met cannot then sit just anywhere."""
+    moved = False
+    while any(seating.go_on(room, ONE_GAINS) for room in seating.rooms) and any(
+        path := cheapest(seating, size) for size in sorted(set(seating.size), reverse=True)
+    ):
+        for a, b, level in path:
+            shift(seating, [a, b], level)
+        moved = True
+    return moved
+
+
+def even(seating: Seating) -> bool:
     """Make the sizes as equal as they can be without anybody losing language, topic, company or their last moderator."""
+    moved = False
     while even_people(seating) or even_groups(seating):
-        pass
+        moved = True
+    return moved
 
 
-def mix(seating: Seating) -> None:
+def mix(seating: Seating) -> bool:
     """Let people of hall and home change places where a room has more of the hall than its share and another one fewer."""
     mixed = [room for room in seating.rooms if not seating.slots[room].place]
     people = sum(seating.size[room] - seating.slots[room].taken for room in mixed)
@@ -60,24 +75,20 @@ def mix(seating: Seating) -> None:
         """Is it better if so many of the hall go to the other room, and as many from home come back?"""
         return surplus(room) - surplus(other) > hall * people
 
-    for _ in range(MOST_PASSES):
-        changed = False
-        for room in sorted(mixed, key=surplus, reverse=True):
-            while others := sum(1 << other for other in mixed if better(room, other, 1)):
-                if not mix_people(seating, room, others) and not mix_groups(seating, room, others, better):
-                    break
-                changed = True
-        if not changed:
-            return
+    moved = False
+    for room in sorted(mixed, key=surplus, reverse=True):
+        while others := sum(1 << other for other in mixed if better(room, other, 1)):
+            if not mix_people(seating, room, others) and not mix_groups(seating, room, others, better):
+                break
+            moved = True
+    return moved
 
 
-def prefer(seating: Seating) -> None:
+def prefer(seating: Seating) -> bool:
     """Exchange two people between rooms if together they like their topics better then. Sizes and mixture stay."""
-    for _ in range(MOST_PASSES):
-        index = by_topic(seating)
-        singles = [party for party in seating.seated() if party.size == 1 and not party.pinned]
-        if not sum(exchange_topics(seating, party, index) for party in singles):
-            return
+    index = by_topic(seating)
+    singles = [party for party in seating.seated() if party.size == 1 and not party.pinned]
+    return sum(exchange_topics(seating, party, index) for party in singles) > 0
 
 
 def chain(seating: Seating, start: int, goal: int, level: int) -> tuple[list[int], int]:
@@ -99,6 +110,35 @@ def chain(seating: Seating, start: int, goal: int, level: int) -> tuple[list[int
             before[other] = room
             queue.append(other)
     return [], seen
+
+
+def cheapest(seating: Seating, size: int) -> list[tuple[int, int, int]]:
+    """A chain by which more people get their wish than lose it: to a free seat, or back to where it began. Or by which as many do,
+    from a room of at least this size to one of at least two people fewer. As steps (from, to, level), the last one first.
+
+    This is the shortest path with negative lengths (Bellman-Ford): a wish that is met counts -1, one that no longer is 1."""
+    levels = ((-1, ONE_GAINS), (0, NOBODY_LOSES), (1, ALL_UNDERSTAND if seating.conditions.topics else ALL_SIT))
+    smaller = reduce(or_, seating.of_size[: max(size - 1, 0)], 0) & seating.free
+    queue = deque(room for room in seating.rooms if seating.size[room] >= size)
+    costs = dict.fromkeys(queue, 0)
+    at = {0: sum(1 << room for room in queue)}
+    before: dict[int, tuple[int, int]] = {}
+    while queue:
+        room = queue.popleft()
+        for price, level in levels:
+            cost = costs[room] + price
+            as_cheap = reduce(or_, (rooms for other, rooms in at.items() if other <= cost), 0)
+            for other in bits(seating.go_on(room, level) & ~as_cheap):
+                path, a = [(room, other, level)], room
+                while a in before and a != other:
+                    b, (a, step) = a, before[a]
+                    path.append((a, b, step))
+                if a == other or (cost < 0 and seating.free >> other & 1) or (cost == 0 and smaller >> other & 1):
+                    return path
+                costs[other], before[other] = cost, (room, level)
+                at[cost] = at.get(cost, 0) | 1 << other
+                queue.append(other)
+    return []
 
 
 def shift(seating: Seating, path: list[int], level: int) -> list[tuple[Party, int]]:
@@ -218,13 +258,15 @@ def mix_groups(seating: Seating, room: int, others: int, better: Callable[[int, 
 
 
 def by_topic(seating: Seating) -> dict[tuple[str, str], list[Party]]:
-    """Who sits in a room of a topic and would go to another one, those first who would like to. Without wishes: to any, `""`."""
+    """Who sits in a room of a topic and would go to another one, those first who would like to; to any, `""`, if they have
+    no wish to lose."""
     index: dict[tuple[str, str], list[tuple[int, int, Party]]] = {}
     for room in seating.rooms:
         for party in seating.here[room].values():
             if party.size == 1 and not party.pinned:
-                for rank, topic in enumerate(party.people[0].topics or ("",)):
-                    entry = (rank - seating.rank(party, room), party.number, party)
+                here, topics = seating.rank(party, room), party.people[0].topics
+                for rank, topic in enumerate((*topics, "") if here == len(topics) else topics):
+                    entry = (rank - here, party.number, party)
                     index.setdefault((seating.slots[room].topic, topic), []).append(entry)
     return {topics: [party for _, _, party in sorted(entries, key=lambda e: e[:2])] for topics, entries in index.items()}
 

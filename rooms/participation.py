@@ -5,27 +5,27 @@ Nobody is lost: who comes late is placed by the round's policy, who finds all ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
+from rooms import text
+from rooms.assignment import Conditions, Slot, Wish, late
 from rooms.breakout import (
     SECOND,
     STAFF,
     TABLE,
-    Number,
     Participant,
+    Plan,
+    Room,
     Round,
     at_table,
     hold,
+    named,
     own_self,
     running_round,
     seats_of,
     self_of,
     shown_in,
-    tag,
     tagged,
     unseat,
 )
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from rooms.event import Event
 
 
+MAX_WORD = 40
+"""Graphemes of a word that people have agreed on, by which they stay together or apart."""
+
+
 class Join(Command, frozen=True):
     """Take part in the small groups, with wishes. While a round is open this leads to a room, or to the waiting list."""
 
@@ -43,18 +47,6 @@ class Join(Command, frozen=True):
     languages: tuple[str, ...] = ()
     together: str = ""
     apart: str = ""
-
-
-class Assign(Command, frozen=True):
-    """Say who goes where. `people`: those to be assigned (empty: all who take part); `preview`: only tell; `by_hand`: person →
-    room, which goes before everything else, and alone if nothing else is asked for."""
-
-    round: Number
-    conditions: Conditions = Conditions()
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
-    people: tuple[str, ...] = ()
-    by_hand: Annotated[dict[str, str], msgspec.Meta(max_length=5_000)] = msgspec.field(default_factory=dict)
-    preview: bool = False
 
 
 class Enter(Command, frozen=True):
@@ -70,10 +62,11 @@ class Leave(Command, frozen=True):
 
 
 class Move(Command, frozen=True):
-    """Put somebody into another room of the round."""
+    """Put somebody, or several people at once, into another room of the round."""
 
-    person: str
     to: str
+    person: str = ""
+    people: tuple[str, ...] = ()
 
 
 class Away(Command, frozen=True):
@@ -103,12 +96,14 @@ class Joined(Change, frozen=True, tag="round_joined"):
 
 
 class Assigned(Change, frozen=True, tag="round_assigned"):
-    """These people have these rooms (person → room) and these wait; who had another room in the round has left it."""
+    """These people have these rooms (person → room) and these wait; who had another room in the round has left it. `drawn`: by lot,
+    under these conditions."""
 
     round: int
     seed: int
     seats: dict[str, str]
     waiting: tuple[str, ...]
+    drawn: Conditions | None = None
 
 
 class Entered(Change, frozen=True, tag="room_entered"):
@@ -162,14 +157,15 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
         return outcome
     leave_table(event, outcome, actor.person)
     person = own_self(event, actor.person)
-    outcome.changes.append(Joined(person, command.topics, command.languages, command.together[:40], command.apart[:40]))
+    together, apart = (text.clipped(word, MAX_WORD, lines=False).casefold() for word in (command.together, command.apart))
+    outcome.changes.append(Joined(person, command.topics, command.languages, together, apart))
     running = running_round(event)
     if running is None:
         return outcome
     room = event.rounds.seat_in(running, person)
     if room is None and running.policy != "chosen":
-        wish = _wish(event, person, running, Participant(command.topics, command.languages, command.together, command.apart))
-        slots = _slots(event, running)
+        wish = wish_of(event, person, running, Participant(command.topics, command.languages, together, apart))
+        slots = slots_of(event, running)
         found = late(wish, slots, Conditions(topics=True, languages=True), {slot.id: slot.taken for slot in slots})
         if found is None:
             outcome.changes.append(Waits(running.number, person))
@@ -179,41 +175,6 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
         room = event.rounds.rooms[found]
     outcome.result["room"] = room.id if room else ""
     return outcome
-
-
-def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outcome:
-    """The result says who goes where and which condition could not be met. Refuses `unknown_round`, `round_closed`, `unknown_room`,
-    `room_full`, `table_stays`."""
-    round = event.rounds.get(command.round)
-    if round.state == "closed":
-        raise Refused("round_closed", field="round")
-    known = tagged(event)
-    by_hand = {known.get(one, one): room for one, room in command.by_hand.items()}
-    for room in by_hand.values():
-        if room not in round.rooms:
-            raise Refused("unknown_room", field="by_hand")
-    # Whoever speaks for a table has no seat besides.
-    lent = {own_self(event, browser) for browser, id in event.rounds.tables.items() if id in round.rooms}
-    everybody = [one for one in event.rounds.people if one not in lent]
-    people = list(dict.fromkeys((known.get(one, one) for one in command.people) if command.people else everybody))
-    _check_no_table((*people, *by_hand), "people")
-    leaders = {person for room in event.rounds.of(round) for person in (*room.moderators, room.note_taker) if person}
-    wishes = [
-        _wish(event, person, round, event.rounds.people.get(person, Participant()), by_hand.get(person, ""))
-        for person in dict.fromkeys((*people, *leaders, *by_hand, *round.waiting))
-    ]
-    made = assign(wishes, _slots(event, round, but={wish.person for wish in wishes}), command.conditions, command.seed)
-    _check_by_hand(by_hand, made)
-    result = {
-        "seats": {tag(event, person): room for person, room in made.seats.items()},
-        "waiting": [tag(event, person) for person in made.waiting],
-        "unmet": [msgspec.structs.asdict(one) | {"person": tag(event, one.person) if one.person else ""} for one in made.unmet],
-        "sizes": {room: sum(one == room for one in made.seats.values()) for room in round.rooms},
-        "seed": command.seed,
-    }
-    if command.preview:
-        return Outcome([], result)
-    return Outcome([Assigned(round.number, command.seed, made.seats, made.waiting)], result)
 
 
 def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
@@ -245,7 +206,7 @@ def enter(event: Event, actor: Actor, command: Enter, now: int) -> Outcome:
     if not room.leads(person) and (round.policy == "assigned" or (mine is not None and not round.come_and_go)):
         raise Refused("not_your_room", field="room", room=mine.id if mine else "")
     if room.free < 1:
-        raise Refused("room_full", field="room", room=_emptiest(event, round))
+        raise Refused("room_full", field="room", room=emptiest(event, round))
     if mine is not None:
         outcome.changes.append(Left(mine.id, person))
     outcome.changes.append(Entered(room.id, person))
@@ -265,30 +226,32 @@ def leave(event: Event, actor: Actor, command: Leave, now: int) -> Outcome:
     elif person in room.guests or (person in room.seats and not room.closed):
         outcome.changes.append(Left(room.id, person))
         settle_call(event, outcome, room, person)
-    if outcome.changes and round.state == "open":
+    if outcome.changes:
         fill(event, outcome, round)
     return outcome
 
 
 def move(event: Event, actor: Actor, command: Move, now: int) -> Outcome:
-    """Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`, `table_stays`."""
+    """All of them or nobody. Refuses `unknown_room`, `round_closed`, `room_full`, `unknown_person`,
+    `table_stays`."""
     room = event.rounds.room(command.to)
     round = event.rounds.items[room.round]
     if round.state == "closed" or room.closed:
         raise Refused("round_closed", field="to")
-    person = tagged(event).get(command.person, command.person)
-    _check_no_table((person,), "person")
-    mine = event.rounds.seat_in(round, person)
-    if mine is None and person not in round.waiting and person not in event.rounds.people:
+    known, rooms = tagged(event), {person: one for one in event.rounds.of(round) if not one.closed for person in one.seats}
+    people = [named(event, known, one, "person") for one in (*((command.person,) if command.person else ()), *command.people)]
+    check_no_table(people, "person")
+    strange = [one for one in people if one not in rooms and one not in round.waiting and one not in event.rounds.people]
+    if strange or not people:
         raise Refused("unknown_person", field="person")
-    outcome = Outcome([], {"room": room.id})
-    if mine is room:
+    goes = [one for one in dict.fromkeys(people) if rooms.get(one) is not room]
+    outcome = Outcome([], {"room": room.id, "moved": len(goes)})
+    if not goes:
         return outcome
-    if room.free < 1:
-        raise Refused("room_full", field="to", room=_emptiest(event, round))
-    outcome.changes.append(Assigned(round.number, round.seed, {person: room.id}, ()))
-    if mine is not None and round.state == "open":
-        fill(event, outcome, round)
+    if room.free < len(goes):
+        raise Refused("room_full", field="to", room=emptiest(event, round))
+    outcome.changes.append(Assigned(round.number, round.seed, dict.fromkeys(goes, room.id), ()))
+    fill(event, outcome, round)
     return outcome
 
 
@@ -327,7 +290,7 @@ def timers(event: Event) -> Iterator[Timer]:
             yield Timer(since + round.hold * SECOND, f"timer/seat/{key}/{since}", "room.release", command)
 
 
-def _wish(event: Event, person: str, round: Round, wishes: Participant, by_hand: str = "") -> Wish:
+def wish_of(event: Event, person: str, round: Round, wishes: Participant, by_hand: str = "") -> Wish:
     rooms = event.rounds.of(round)
     leads = next((room.id for room in rooms if room.leads(person)), "")
     moderates = any(person in room.moderators for room in rooms)
@@ -349,7 +312,7 @@ def _in_hall(event: Event, person: str) -> bool:
     return place == "hall"
 
 
-def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
+def slots_of(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
     """The open rooms, with the seats taken by those who are not assigned now. The lot puts nobody who is at home at a table."""
     away = but or set()
     return [
@@ -366,18 +329,12 @@ def _slots(event: Event, round: Round, but: set[str] | None = None) -> list[Slot
     ]
 
 
-def _check_no_table(people: Iterable[str], field: str) -> None:
+def check_no_table(people: Iterable[str], field: str) -> None:
     if any(person.startswith(TABLE) for person in people):
         raise Refused("table_stays", field=field)
 
 
-def _check_by_hand(by_hand: dict[str, str], made: Assignment) -> None:
-    for person, room in by_hand.items():
-        if made.seats.get(person) != room:
-            raise Refused("room_full", field="by_hand", room=room)
-
-
-def _emptiest(event: Event, round: Round) -> str:
+def emptiest(event: Event, round: Round) -> str:
     """A room to offer to whoever found theirs full; empty if there is none."""
     rooms = [room for room in event.rounds.of(round) if room.free > 0 and not room.closed]
     return max(rooms, key=lambda room: room.free).id if rooms else ""
@@ -393,11 +350,18 @@ def leave_table(event: Event, outcome: Outcome, browser: str) -> None:
         outcome.changes.append(Left(table.id, at_table(table)))
 
 
-def fill(event: Event, outcome: Outcome, round: Round, heads: dict[str, int] | None = None) -> None:
-    """Seats that are free after what the outcome says already (and with so many `heads` at the tables in these rooms) go to those
-    who wait, in their order; those at a table to people in the hall. Nobody is put to those whom they must not meet: they wait
-    on."""
+def fill(
+    event: Event, outcome: Outcome, round: Round, *,
+    heads: Mapping[str, int] = {}, plans: Mapping[str, Plan] = {}, begins: bool = False,
+) -> None:  # fmt: skip
+    """Seats that are free in a running round, after what the outcome says already, go to those who wait, in their order; those at a
+    table to people in the hall. Nobody is put to those whom they must not meet: they wait on. `heads`: at the tables in these rooms
+    from now on; `plans`: rooms as they are from now on."""
+    if round.state != "open" and not begins:
+        return
     seats = {room.id: {one: seat.heads for one, seat in room.seats.items()} for room in event.rounds.of(round) if not room.closed}
+    seats |= {id: {} for id in plans if id not in seats}
+    rooms: dict[str, Room | Plan] = {**event.rounds.rooms, **plans}
     waiting = dict.fromkeys(round.waiting)
     for change in outcome.changes:
         if isinstance(change, Left):
@@ -407,15 +371,16 @@ def fill(event: Event, outcome: Outcome, round: Round, heads: dict[str, int] | N
         elif isinstance(change, Assigned):
             for person, id in change.seats.items():
                 _put(seats, waiting, person, id)
-    for id, number in (heads or {}).items():
+    for id, number in heads.items():
         seats[id][at_table(event.rounds.rooms[id])] = number
     found: dict[str, str] = {}
     for person in list(waiting):
-        free = {id: event.rounds.rooms[id].capacity - sum(there.values()) for id, there in seats.items()}
-        may = [id for id, there in seats.items() if free[id] > 0 and _may_sit(event, person, id, there)]
-        if may:
-            found[person] = max(may, key=lambda one: free[one])
-            _put(seats, waiting, person, found[person])
+        free = {id: rooms[id].capacity - sum(there.values()) for id, there in seats.items()}
+        may = [id for id in seats if free[id] > 0 and (not rooms[id].table or _in_hall(event, person))]
+        best = max((id for id in may if _welcome(event, person, seats[id])), key=lambda one: free[one], default="")
+        if best:
+            found[person] = best
+            _put(seats, waiting, person, best)
     if found:
         outcome.changes.append(Assigned(round.number, round.seed, found, ()))
 
@@ -427,11 +392,11 @@ def _put(seats: dict[str, dict[str, int]], waiting: dict[str, None], person: str
     seats[room][person] = 1
 
 
-def _may_sit(event: Event, person: str, room: str, there: Iterable[str]) -> bool:
+def _welcome(event: Event, person: str, there: Iterable[str]) -> bool:
+    """Whether nobody is there whom this person must not meet."""
     people = event.rounds.people
     apart = people[person].apart if person in people else ""
-    meets = apart and any(one in people and people[one].apart == apart for one in there)
-    return not meets and (not event.rounds.rooms[room].table or _in_hall(event, person))
+    return not apart or all(one not in people or people[one].apart != apart for one in there)
 
 
 # Applying.
@@ -439,14 +404,15 @@ def _may_sit(event: Event, person: str, room: str, there: Iterable[str]) -> bool
 
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
     """Who takes part, and with which wishes."""
+    event.rounds.count(change.person)
     event.rounds.people[change.person] = Participant(change.topics, change.languages, change.together, change.apart)
-    return ("rounds", *seats_of(event, (change.person,)))
+    return ("rounds", "plan", *seats_of(event, (change.person,)))
 
 
 def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ...]:
     """Seats that are held until their people come; who sits there already stays."""
     round = event.rounds.items[change.round]
-    round.seed = change.seed
+    round.seed, round.drawn = change.seed, change.drawn or round.drawn
     touched: dict[str, None] = {}
     for person, id in change.seats.items():
         old, room = event.rounds.seat_in(round, person), event.rounds.rooms[id]
@@ -456,6 +422,7 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
             touched |= dict.fromkeys((*shown_in(old, person), *call_documents(event, (old.id,))))
             unseat(event, old, person)
         # Before the round begins nobody can be late.
+        event.rounds.count(person)
         room.sit(person, now, now if round.state == "open" else None)
         hold(event, room, person, room.seats[person].away_since)
         if person in round.waiting:
@@ -468,7 +435,7 @@ def assigned(event: Event, change: Assigned, now: int, by: str) -> tuple[str, ..
             unseat(event, old, person)
         if person not in round.waiting:
             round.waiting.append(person)
-    return ("rounds", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
+    return ("rounds", "plan", "rights", *touched, *seats_of(event, (*change.seats, *change.waiting)))
 
 
 def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]:
@@ -478,6 +445,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
         room.guests.append(change.person)
         return (f"room/{room.id}", *call_documents(event, (room.id,)))
     if change.person not in room.seats:
+        event.rounds.count(change.person)
         room.sit(change.person, now, None)
     room.seats[change.person].away_since = None
     hold(event, room, change.person, None)
@@ -487,7 +455,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     if not change.person.startswith(TABLE):
         event.rounds.people.setdefault(change.person, Participant())
     shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
-    return ("rounds", *shown, *seats_of(event, (change.person,)))
+    return ("rounds", "plan", *shown, *seats_of(event, (change.person,)))
 
 
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
@@ -497,7 +465,7 @@ def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
         room.guests.remove(change.person)
     shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
     unseat(event, room, change.person)
-    return ("rounds", "rights", *shown, *seats_of(event, (change.person,)))
+    return ("rounds", "plan", "rights", *shown, *seats_of(event, (change.person,)))
 
 
 def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
@@ -505,7 +473,7 @@ def waits(event: Event, change: Waits, now: int, by: str) -> tuple[str, ...]:
     waiting = event.rounds.items[change.round].waiting
     if change.person not in waiting:
         waiting.append(change.person)
-    return ("rounds", *seats_of(event, (change.person,)))
+    return ("rounds", "plan", *seats_of(event, (change.person,)))
 
 
 def device(event: Event, change: AtTable, now: int, by: str) -> tuple[str, ...]:
@@ -521,7 +489,7 @@ def device(event: Event, change: AtTable, now: int, by: str) -> tuple[str, ...]:
         waiting, me = event.rounds.items[room.round].waiting, own_self(event, change.person)
         if me in waiting:
             waiting.remove(me)
-    return ("rounds", "rights", f"seat/{change.person}")
+    return ("rounds", "plan", "rights", f"seat/{change.person}")
 
 
 def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, ...]:
@@ -534,7 +502,6 @@ def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, .
 
 COMMANDS: Commands = {
     "round.join": (Join, join),
-    "round.assign": (Assign, assign_people),
     "room.enter": (Enter, enter),
     "room.leave": (Leave, leave),
     "room.move": (Move, move),

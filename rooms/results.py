@@ -373,7 +373,7 @@ def wants_notes(command: Command) -> TypeGuard[Draft]:
 
 def noted(command: Draft, notes: str) -> Noted:
     """The same with the text of the room's notes."""
-    return Noted(room=command.room, notes=notes)
+    return Noted(**msgspec.structs.asdict(command), notes=notes)
 
 
 def forgotten(change: Change) -> Change:

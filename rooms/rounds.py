@@ -13,17 +13,17 @@ import msgspec
 from rooms import text
 from rooms.breakout import (
     LEADERS,
-    LEAST,
     MINUTE,
-    MOST,
     SECOND,
     Number,
+    Plan,
     Policy,
     Room,
     Round,
     end_of,
     everybody,
     hold,
+    named,
     running_round,
     seated,
     seats_of,
@@ -42,21 +42,6 @@ MOST_ROOMS = 200
 MAX_TITLE, MAX_QUESTION = 80, 500
 """Graphemes: one line of an overview; a paragraph."""
 Minutes = Annotated[int, msgspec.Meta(ge=1, le=480)]
-Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
-
-
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `table`: it is a table in the
-    hall, whose people may share a device."""
-
-    name: str
-    topic: str = ""
-    question: str = ""
-    capacity: Capacity = MOST
-    languages: tuple[str, ...] = ()
-    moderators: tuple[str, ...] = ()
-    note_taker: str = ""
-    table: bool = False
 
 
 class Create(Command, frozen=True):
@@ -152,24 +137,36 @@ class Asked(Change, frozen=True, tag="room_asked_for_time"):
 
 
 def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
-    """Refuses `rooms_missing`, `too_many_rooms`, `name_*`, `question_*`, `unknown_topic`."""
+    """Refuses `rooms_missing`, `too_many_rooms`, `title_*`, `name_*`, `question_*`, `unknown_topic`, `unknown_person`."""
     if not command.rooms:
         raise Refused("rooms_missing", field="rooms")
     if len(command.rooms) > MOST_ROOMS:
         raise Refused("too_many_rooms", field="rooms", most=MOST_ROOMS)
     title = text.within(command.title, "title", 1, MAX_TITLE, lines=False)
-    plans, known = [], tagged(event)
-    for plan in command.rooms:
-        if plan.topic and event.programme.topic(plan.topic) is None:
-            raise Refused("unknown_topic", field="rooms")
-        name = text.within(plan.name, "name", 1, MAX_TITLE, lines=False)
-        question = text.within(plan.question, "question", 0, MAX_QUESTION)
-        moderators = tuple(known.get(one, one) for one in plan.moderators)
-        note_taker = known.get(plan.note_taker, plan.note_taker)
-        plans.append(msgspec.structs.replace(plan, name=name, question=question, moderators=moderators, note_taker=note_taker))
-    number = len(event.rounds.items) + 1
-    change = Created(number, title, command.policy, command.come_and_go, command.grace, command.hold, tuple(plans))
-    return Outcome([change], {"round": number, "rooms": [_id(number, turn) for turn in range(1, len(plans) + 1)]})
+    known = tagged(event)
+    plans = tuple(checked(event, plan, known) for plan in command.rooms)
+    number = following(event)
+    change = Created(number, title, command.policy, command.come_and_go, command.grace, command.hold, plans)
+    return Outcome([change], {"round": number, "rooms": [id_of(number, turn) for turn in range(1, len(plans) + 1)]})
+
+
+def checked(event: Event, plan: Plan, known: dict[str, str]) -> Plan:
+    """The plan with clean texts and with people as they are known. Refuses `name_*`, `question_*`, `unknown_topic`,
+    `unknown_person`."""
+    if plan.topic and event.programme.topic(plan.topic) is None:
+        raise Refused("unknown_topic", field="rooms")
+    return msgspec.structs.replace(
+        plan,
+        name=text.within(plan.name, "name", 1, MAX_TITLE, lines=False),
+        question=text.within(plan.question, "question", 0, MAX_QUESTION),
+        moderators=tuple(dict.fromkeys(named(event, known, one, "moderators") for one in plan.moderators)),
+        note_taker=named(event, known, plan.note_taker, "note_taker"),
+    )
+
+
+def following(event: Event) -> int:
+    """The next round's number; one that was removed does not come again."""
+    return max(event.rounds.made, len(event.rounds.items)) + 1
 
 
 def open_round(event: Event, actor: Actor, command: Open, now: int) -> Outcome:
@@ -183,7 +180,7 @@ def open_round(event: Event, actor: Actor, command: Open, now: int) -> Outcome:
         raise Refused("round_running", field="round")
     ends_at = now + command.minutes * MINUTE if command.minutes else None
     outcome = Outcome([Opened(round.number, ends_at)], {"round": round.number, "ends_at": ends_at})
-    fill(event, outcome, round)
+    fill(event, outcome, round, begins=True)
     return outcome
 
 
@@ -250,7 +247,8 @@ def timers(event: Event) -> Iterator[Timer]:
             yield Timer(end + grace, f"timer/room/{room.id}/{end}", "round.close", Close(round=round.number, room=room.id, at=end))
 
 
-def _id(round: int, turn: int) -> str:
+def id_of(round: int, turn: int) -> str:
+    """`2-7`: the seventh room of the second round."""
     return f"{round}-{turn}"
 
 
@@ -259,25 +257,15 @@ def _id(round: int, turn: int) -> str:
 
 def created(event: Event, change: Created, now: int, by: str) -> tuple[str, ...]:
     """The round and its rooms."""
-    ids = [_id(change.number, turn) for turn in range(1, len(change.rooms) + 1)]
+    ids = [id_of(change.number, turn) for turn in range(1, len(change.rooms) + 1)]
     event.rounds.items[change.number] = Round(
-        change.number, change.title, change.policy, change.come_and_go, change.grace, change.hold, ids
+        change.number, change.title, change.policy, change.come_and_go, change.grace, change.hold, ids, made=len(ids)
     )
+    event.rounds.made = change.number
     for id, plan in zip(ids, change.rooms, strict=True):
-        event.rounds.rooms[id] = Room(
-            id,
-            change.number,
-            plan.name,
-            plan.topic,
-            plan.question,
-            plan.capacity,
-            plan.languages,
-            plan.moderators,
-            plan.note_taker,
-            table=plan.table,
-        )
+        event.rounds.rooms[id] = Room(id=id, round=change.number, **msgspec.structs.asdict(plan))
     shown = [f"{kind}/{id}" for id in ids for kind in ("room", "hands", "summary", "help")]
-    return ("rounds", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *shown, *seats_of(event, everybody(event)))
 
 
 def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
@@ -290,7 +278,7 @@ def opened(event: Event, change: Opened, now: int, by: str) -> tuple[str, ...]:
             hold(event, room, person, now)
     # Moderators who looked at a room that was prepared may not go on now without being announced.
     shown = [f"{kind}/{id}" for id in round.rooms for kind in ("room", "hands", "help")]
-    return ("rounds", "rights", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", "rights", *shown, *seats_of(event, everybody(event)))
 
 
 def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
@@ -308,7 +296,7 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         round.state = "closed"
         round.waiting.clear()
     shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "summary", "help")]
-    return ("rounds", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *shown, *seats_of(event, everybody(event)))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Side = Literal["hall", "home"]
 
-NOBODY_LOSES, IN_HALL, AT_HOME, ALL_UNDERSTAND, ALL_SIT, EVEN_LEADERS = range(6)
-"""What those who move may lose: nothing (all of them; only those in the hall; only those at home), their topic, topic and language,
-and their room its last moderator."""
+NOBODY_LOSES, IN_HALL, AT_HOME, ONE_GAINS, ALL_UNDERSTAND, ALL_SIT, EVEN_LEADERS = range(7)
+"""What those who move may lose: nothing (all of them; only those in the hall; only those at home; only those who get their topic by
+it, or their language if topics do not count), their topic, topic and language, and their room its last moderator."""
 
 
 class Party(msgspec.Struct, eq=False):
@@ -68,7 +68,7 @@ class Seating:
         for room, slot in enumerate(self.slots):
             self.topics[slot.topic] = self.topics.get(slot.topic, 0) | 1 << room
         self._sharing: dict[tuple[str, ...], int] = {}
-        self._reach = [[-1 for _ in self.rooms] for _ in range(6)]
+        self._reach = [[-1 for _ in self.rooms] for _ in range(7)]
 
     def where(self, so: Callable[[Slot], bool]) -> int:
         """The rooms of which it is true."""
@@ -180,6 +180,9 @@ class Seating:
             if level < ALL_UNDERSTAND:
                 for likes in party.likes:
                     rooms &= likes if likes & here else -1
+        if level == ONE_GAINS:
+            for wish in party.likes if self.conditions.topics else party.hears:
+                rooms &= 0 if wish & here else wish
         return rooms
 
     def claim(self, party: Party) -> bool:

@@ -87,9 +87,8 @@ def seat_table(event: Event, actor: Actor, command: SeatTable, now: int) -> Outc
     seat = room.seats.get(at_table(room))
     if seat is None or seat.heads != command.heads or seat.away_since is not None:
         outcome.changes.append(Seated(room.id, command.heads))
-    round = event.rounds.items[room.round]
-    if outcome.changes and round.state == "open":
-        fill(event, outcome, round, {room.id: command.heads})
+    if outcome.changes:
+        fill(event, outcome, event.rounds.items[room.round], heads={room.id: command.heads})
     if command.names is not None:
         names = (text.within(name, "name", 0, MAX_NAME, lines=False) for name in command.names)
         _name(outcome, at_table(room), ", ".join(filter(None, names)))
@@ -172,7 +171,7 @@ def seated(event: Event, change: Seated, now: int, by: str) -> tuple[str, ...]:
     seat = room.seats.setdefault(table, Seat("participant", now))
     seat.heads, seat.away_since = change.heads, None
     hold(event, room, table, None)
-    return ("rounds", f"room/{room.id}", *seats_of(event, (table,)))
+    return ("rounds", "plan", f"room/{room.id}", *seats_of(event, (table,)))
 
 
 def renewed(event: Event, change: Renewed, now: int, by: str) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from rooms.seating import may_take, shared
 if TYPE_CHECKING:
     from rooms.assignment import Conditions, Slot, Wish
 
-Code = Literal["capacity", "fixed", "place", "moderator", "together", "apart", "language", "topic", "mixed"]
-"""What a preview can say; "fixed": they had a room and could not keep it; "place": hall or home, of a room or of all."""
+Code = Literal["capacity", "fixed", "place", "moderator", "together", "apart", "language", "topic", "mixed", "met"]
+"""What a preview can say; "fixed": they had a room and could not keep it; "place": hall or home, of a room or of all; "met": they
+sit with somebody they have met before."""
 Why = Literal["none", "full", "conflict"]
 """There is no such room (no such person); there is, but it is full; there is, and other conditions or people were in the way."""
 
@@ -51,6 +52,8 @@ def unmet(wishes: Iterable[Wish], slots: Sequence[Slot], conditions: Conditions,
         for room, here in people.items():
             if here and not any(one.moderates for one in here):
                 yield Unmet("moderator", room=room, why="none" if few else "conflict")
+    if conditions.anew:
+        yield from about_company(people)
     if conditions.places == "mixed":
         yield from about_mixture({slot.id: people[slot.id] for slot in slots if not slot.place})
 
@@ -112,6 +115,13 @@ def about_groups(wishes: Iterable[Wish], slots: Iterable[Slot], seats: Mapping[s
         for wish in group:
             if seats.get(wish.person, "") != most:
                 yield Unmet("together", wish.person, seats.get(wish.person, ""), "none" if len(group) > largest else "conflict")
+
+
+def about_company(people: Mapping[str, Sequence[Wish]]) -> Iterator[Unmet]:
+    """Who sits with somebody they have met."""
+    for room, here in people.items():
+        present = {wish.person for wish in here}
+        yield from (Unmet("met", wish.person, room) for wish in here if not wish.met.isdisjoint(present))
 
 
 def about_mixture(people: Mapping[str, Sequence[Wish]]) -> Iterator[Unmet]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,21 @@ settings.load_profile("plenum")
 _MUCH = ("send_burst", "submit_burst", "address_burst", "join_burst", "register_burst", "address_rate", "submit_rate")
 OPEN_HANDED: dict[str, object] = {"form_seconds": 0, **dict.fromkeys(_MUCH, 1000000)}
 """All tests come from one address and act for a whole hall within a second; limits have tests of their own."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Files in a folder of this run's own. From the one that runs share, pytest takes all others' rights when a run begins: then
+    PostgreSQL and Dovecot, which refuse to be root, lose sight of their data in all runs that go on beside it."""
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="plenum-tests-")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What has failed can be looked at; the rest goes."""
+    if exitstatus == 0:
+        shutil.rmtree(session.config.option.basetemp, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

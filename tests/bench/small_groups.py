@@ -1,13 +1,14 @@
 """Measures twenty small groups of 75 people at once: how long an assignment with every condition takes, how long people wait who
-all enter at the same moment, and after how long a card is with everybody in the room.
+all enter at the same moment, and after how long a card, and what somebody types into the notes, is with everybody in the room.
 
-One server process on one core, its clients on another. A delivery is one card at one member of its room, in HTML as on the page;
-its time runs from sending the command to the last byte at that member.
+One server with the process that works on its notes on one core, its clients on another. A delivery is one card at one member of its
+room, in HTML as on the page, or one update of the notes at one of the others; its time runs from sending it to the last byte there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import re
@@ -15,13 +16,18 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from live.client import Client, percentile
+from live.identity import COOKIE
 from live.settings import Settings
 from rooms.programme import Programme, Topic
-from tests.bench.evening import PROGRAMME, SLUG, Row, masked, on_clients_core, prepare, serving, shown, target
+from tests.bench.cases import family
+from tests.bench.evening import PROGRAMME, SLUG, Row, on_clients_core, prepare, serving, shown, target
+from tests.bench.notes import Notes, Screen
+from tests.bench.notes import connected as at_notes
 from tests.bench.registrations import cpu
 from tests.flow.server import Server
 
@@ -29,45 +35,32 @@ ROOMS, SEATS = 20, 75
 CONDITIONS = {"topics": True, "places": "mixed", "together": True, "apart": True, "moderators": True, "languages": True}
 WITHIN = 120.0
 """Seconds after which a server that has not answered everybody counts as broken."""
-_MARK = re.compile(rb"q(\d{6})q")
-_KEPT = 8
-"""Bytes of a mark, which may come in two pieces."""
+_COOKIE = re.compile(rf"{COOKIE}=([^;\s]+)".encode())
+_CARD = re.compile(rb'"result":\{"card":(\d+)\}')
 
 
-class Member(asyncio.Protocol):
-    """One person in a room, on a raw socket. `seen`: mark → when it came."""
+class Member(Screen):
+    """One person in a room."""
 
     def __init__(self) -> None:
-        self.transport: asyncio.Transport
-        self.welcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        super().__init__(f"/ws/{SLUG}")
         self.answer: asyncio.Future[bytes] = self.welcome.get_loop().create_future()
-        self.seen: dict[int, float] = {}
         self.docs: asyncio.Future[bytes] = self.welcome.get_loop().create_future()
         self.room = ""
-        self.refused = 0
-        self._rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-        host = "Host: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        self.transport.write(f"GET /ws/{SLUG} HTTP/1.1\r\n{host}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+        self.cards: list[int] = []
 
     def data_received(self, data: bytes) -> None:
-        if not self.welcome.done():
-            self.welcome.set_result(None)
-        if b'{"t":"done"' in data or b'{"t":"refused"' in data:
-            self.refused += data.count(b'{"t":"refused"')
-            if not self.answer.done():
-                self.answer.set_result(data)
+        if not self.cookie and (given := _COOKIE.search(data)):
+            self.cookie = given[1].decode()
+        if (b'{"t":"done"' in data or b'{"t":"refused"' in data) and not self.answer.done():
+            self.answer.set_result(data)
+        self.cards += map(int, _CARD.findall(data))
         if b'{"t":"docs"' in data and not self.docs.done():
             self.docs.set_result(data)
-        now = time.perf_counter()
-        for mark in _MARK.findall(self._rest + data):
-            self.seen.setdefault(int(mark), now)
-        self._rest = (self._rest + data)[-_KEPT + 1 :]
+        super().data_received(data)
 
     def send(self, frame: dict[str, object]) -> None:
-        self.transport.write(masked(json.dumps(frame).encode()))
+        self.write(json.dumps(frame).encode())
 
     def do(self, id: str, name: str, **arguments: object) -> None:
         self.send({"t": "do", "id": id, "name": name, "args": arguments})
@@ -94,8 +87,22 @@ class Member(asyncio.Protocol):
         return time.perf_counter() - began
 
 
-def groups(rooms: int = ROOMS, seats: int = SEATS, seconds: float = 10.0, cards: float = 40.0, supports: float = 80.0) -> Row:
-    """So many rooms, full; so many cards and supports a second in all of them together."""
+class Pace(NamedTuple):
+    """For so many `seconds`: cards and supports a second in all rooms together; how many `writers` of each room type into its
+    notes, with so many `updates` a second of each."""
+
+    seconds: float = 10.0
+    cards: float = 40.0
+    supports: float = 80.0
+    writers: int = 3
+    updates: float = 4.0
+
+
+USUAL = Pace()
+
+
+def groups(rooms: int = ROOMS, seats: int = SEATS, pace: Pace = USUAL) -> Row:
+    """So many rooms, full."""
     with tempfile.TemporaryDirectory() as folder:
         topics = [Topic(f"t{number}", {"de": f"Thema {number}"}) for number in range(10)]
         asyncio.run(prepare(Settings(data=folder), 1, programme(topics)))
@@ -108,7 +115,7 @@ def groups(rooms: int = ROOMS, seats: int = SEATS, seconds: float = 10.0, cards:
                     await moderator.open("rooms")
                     crowd = await connected(server, rooms * seats)
                     row = await seated(server, moderator, crowd, rooms, seats)
-                    row |= await carded(server, crowd, seconds, cards, supports)
+                    row |= await worked(server, crowd, pace)
                 return row
 
             row: Row = on_clients_core(play)
@@ -169,39 +176,69 @@ async def seated(server: Server, moderator: Client, crowd: list[Member], rooms: 
     }
 
 
-async def carded(server: Server, crowd: list[Member], seconds: float, cards: float, supports: float) -> Row:
-    """Somebody writes a card, somebody supports one, and everybody in the room sees it."""
+async def worked(server: Server, crowd: list[Member], pace: Pace) -> Row:
+    """Cards, supports and notes at the same time, on the pages of everybody in the room."""
     await asyncio.gather(*(member.watch(f"room/{member.room}", "html") for member in crowd))
-    chance, rooms = random.Random(2), sorted({member.room for member in crowd})
+    rooms = sorted({member.room for member in crowd})
     of = {room: [member for member in crowd if member.room == room] for room in rooms}
+    screens = {room: await at_notes(server.port, SLUG, room, [member.cookie for member in of[room]]) for room in rooms}
+    notes = Notes(screens, pace.writers)
+    await notes.fill()
+    before, apart, began = cpu(server), others_cpu(server), time.perf_counter()
+    async with asyncio.timeout(pace.seconds + WITHIN), asyncio.TaskGroup() as tasks:
+        tasks.create_task(notes.type(pace.seconds, pace.updates))
+        sent, supports = await pin_up(of, pace)
+    async with asyncio.timeout(WITHIN):
+        while any(mark not in member.seen for mark, (room, _) in sent.items() for member in of[room]):  # noqa: ASYNC110  (as they come)
+            await asyncio.sleep(0.05)
+        while (typed := notes.waits()) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    spent, apart, wall = cpu(server) - before, others_cpu(server) - apart, time.perf_counter() - began
+    everybody = [*crowd, *itertools.chain(*screens.values())]
+    if any(one.refused or one.lost for one in everybody):
+        raise SystemExit(f"{sum(one.refused for one in everybody)} were refused, {sum(one.lost for one in everybody)} sent away")
+    waits = [member.seen[mark] - at for mark, (room, at) in sent.items() for member in of[room]]
+    return {
+        **{"cards": len(sent), "supports": supports, **times("card", waits)},
+        **{"updates": len(notes.sent), **times("note", typed)},
+        "server_busy": spent / wall,
+        "keeper_busy": apart / wall,
+    }
+
+
+async def pin_up(of: dict[str, list[Member]], pace: Pace) -> tuple[dict[int, tuple[str, float]], int]:
+    """Somebody writes a card, somebody supports one of those that there are; mark → room, and when it was sent;
+    and how many supports there were."""
+    chance, rooms, began, given = random.Random(2), [*of], time.perf_counter(), 0
     sent: dict[int, tuple[str, float]] = {}
-    before, began, given = cpu(server), time.perf_counter(), 0
-    for mark in range(int(seconds * cards)):
-        wait = began + mark / cards - time.perf_counter()
+    for mark in range(int(pace.seconds * pace.cards)):
+        wait = began + mark / pace.cards - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
         room = chance.choice(rooms)
         sent[mark] = room, time.perf_counter()
         text = f"q{mark:06d}q Mehr Bänke am Ring und Schatten am Markt"
         chance.choice(of[room]).do(f"card-{mark}", "card.submit", room=room, text=text)
-        while given < (mark + 1) * supports / cards and mark > 2 * len(rooms):
+        authors = [member for members in of.values() for member in members if member.cards]
+        while authors and given < (mark + 1) * pace.supports / pace.cards:
             given += 1
-            card = chance.randrange(len(rooms), mark - len(rooms)) + 1
-            chance.choice(of[sent[card - 1][0]]).do(f"support-{given}", "card.support", card=card)
-    async with asyncio.timeout(WITHIN):
-        while any(mark not in member.seen for mark, (room, _) in sent.items() for member in of[room]):  # noqa: ASYNC110  (as they come)
-            await asyncio.sleep(0.05)
-    spent, wall = cpu(server) - before, time.perf_counter() - began
-    if any(member.refused for member in crowd):
-        raise SystemExit(f"{sum(member.refused for member in crowd)} were refused")
-    waits = [member.seen[mark] - at for mark, (room, at) in sent.items() for member in of[room]]
-    return {
-        "cards": len(sent),
-        "card_p50_ms": percentile(waits, 0.5) * 1000,
-        "card_p99_ms": percentile(waits, 0.99) * 1000,
-        "card_worst_ms": max(waits) * 1000,
-        "server_busy": spent / wall,
+            author = chance.choice(authors)
+            chance.choice(of[author.room]).do(f"support-{given}", "card.support", card=chance.choice(author.cards))
+    return sent, given
+
+
+def times(name: str, waits: list[float]) -> Row:
+    """In ms."""
+    shares = {"p50": 0.5, "p99": 0.99}
+    return {f"{name}_{share}_ms": percentile(waits, shares[share]) * 1000 for share in shares} | {
+        f"{name}_worst_ms": max(waits, default=0.0) * 1000
     }
+
+
+def others_cpu(server: Server) -> float:
+    """The same of the processes that the server has started: the notes'."""
+    assert server.process is not None
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in family(server.process.pid)[1:])
 
 
 def measure(repeats: int = 3) -> tuple[list[Row], list[Row]]:
@@ -222,4 +259,5 @@ def judge(rows: list[Row]) -> list[Row]:
     return [
         target("assignment of 1,500 people with every condition, s", median("assign_s"), 1, at_least=False),
         target("p99 of a card with everybody in its room, ms", median("card_p99_ms"), 250, at_least=False),
+        target("p99 of what is typed into notes, with all others, ms", median("note_p99_ms"), 250, at_least=False),
     ]

@@ -59,12 +59,16 @@ def test_every_registration_is_answered_and_measured_beside_a_support(rate: floa
 
 
 @pytest.mark.slow
-def test_every_card_is_counted_at_everybody_in_its_room() -> None:
-    row = small_groups.groups(rooms=2, seats=4, seconds=2, cards=10)
-    assert (row["people"], row["cards"]) == (8, 20)
-    assert row["card_worst_ms"] >= row["card_p99_ms"] >= row["card_p50_ms"] > 0
-    assert [one["met"] for one in small_groups.judge([row])] == [True, True]
-    assert not small_groups.judge([{**row, "card_p99_ms": 251.0}])[1]["met"]
+def test_every_card_and_what_is_typed_is_counted_at_everybody_in_the_room() -> None:
+    row = small_groups.groups(rooms=2, seats=4, pace=small_groups.Pace(seconds=2, cards=10, writers=2, updates=3))
+    assert (row["people"], row["cards"], row["updates"]) == (8, 20, 24)
+    assert row["supports"] > 0
+    for name in ("card", "note"):
+        assert row[f"{name}_worst_ms"] >= row[f"{name}_p99_ms"] >= row[f"{name}_p50_ms"] > 0
+    quick = {**row, "assign_s": 0.1, "card_p99_ms": 250.0, "note_p99_ms": 250.0}
+    assert [one["met"] for one in small_groups.judge([quick])] == [True, True, True]
+    assert [one["met"] for one in small_groups.judge([{**quick, "card_p99_ms": 251.0}])] == [True, False, True]
+    assert [one["met"] for one in small_groups.judge([{**quick, "note_p99_ms": 251.0}])] == [True, True, False]
 
 
 def test_a_target_is_the_median_of_the_turns() -> None:

@@ -14,6 +14,7 @@ from tests.browser.cast import LAPTOP, PHONE, PROJECTOR, WITHIN, Cast, Moderator
 from tests.flow.evening import Evening
 from tests.flow.line import Line
 from tests.flow.server import Server
+from tests.live.engines import kept
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -265,9 +266,10 @@ async def test_obs_that_is_started_before_the_server_shows_the_overlay_all_the_s
     server.kill()
     plain, obs = await browser.new_page(), await browser.new_page()
     try:
-        with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
-            await plain.goto(server.url + path)
-        await obs.goto(file.as_uri())
+        with kept(server.port):
+            with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
+                await plain.goto(server.url + path)
+            await obs.goto(file.as_uri())
         await asyncio.to_thread(server.start)
         await expect(obs.get_by_text("Zuerst da")).to_be_visible(timeout=WITHIN)
     finally:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from urllib.parse import urlsplit
+
+from tests.live.engines import free_port, kept
 
 
 class Line:
@@ -12,35 +15,38 @@ class Line:
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
-        self.url = ""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._server: asyncio.Server | None = None
+        self._kept: socket.socket | None = None
         self._connections: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
         self._open, self._open_up = asyncio.Event(), asyncio.Event()
         self.release()
 
     async def __aenter__(self) -> Line:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        await self.mend()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._drop()
+        await self.cut()
+        self._keep(None)
         for carrying in self._carrying:
             carrying.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
 
     async def cut(self) -> None:
         """Ends all connections, and takes no new ones until `mend`."""
-        assert self._server is not None
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._keep(kept(self.port))
         self._drop()
 
     async def mend(self) -> None:
         """Takes connections again, at the same address."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", urlsplit(self.url).port)
+        self._keep(None)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
 
     def hold(self) -> None:
         """What the server says waits on its way; what the browsers say does not."""
@@ -55,6 +61,11 @@ class Line:
         """What has waited arrives, in its order."""
         self._open.set()
         self._open_up.set()
+
+    def _keep(self, port: socket.socket | None) -> None:
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = port
 
     def _drop(self) -> None:
         for writer in self._connections:

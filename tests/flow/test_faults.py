@@ -102,11 +102,11 @@ async def test_a_process_is_killed_while_a_thousand_write(tmp_path: Path) -> Non
             citizens = [Citizen(evenings, number) for number in range(1_000)]
             async with asyncio.TaskGroup() as tasks:
                 for citizen in citizens:
-                    tasks.create_task(citizen.write(4))
+                    tasks.create_task(citizen.write(2))
                 while sum(len(citizen.acknowledged) for citizen in citizens) < 1_000:  # noqa: ASYNC110  (nothing announces it)
                     await asyncio.sleep(0.02)
                 town.servers[1].kill()
-            assert all(len(citizen.acknowledged) == 4 for citizen in citizens)
+            assert all(len(citizen.acknowledged) == 2 for citizen in citizens)
             assert any(citizen.came_back for citizen in citizens), "nobody was interrupted: the test has shown nothing"
             await asyncio.to_thread(town.servers[1].start)
             await agree(town, evenings, citizens)

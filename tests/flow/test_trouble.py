@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import signal
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from rooms.command import Refused
-from tests.flow.evening import ANSWERED_WITHIN, Evening, refusal
+from tests.flow.evening import ANSWERED_WITHIN, Evening, Person, refusal
 from tests.flow.server import Server
+from tests.flow.test_operations import measured
 
 LINE = {"t": "do", "id": "a", "name": "contribution.submit", "args": {"kind": "idea", "text": "Eine Idee"}}
 BROKEN: list[Any] = [
@@ -217,36 +219,78 @@ async def test_one_address_has_so_many_lines_and_no_more(serve: Callable[..., Se
                         continue
 
 
-@pytest.mark.slow
-async def test_a_reader_who_does_not_read_costs_little_and_is_sent_away(serve: Callable[..., Server]) -> None:
-    """Some 20 MB pass a client that reads nothing: queued for it, they would be in the server's memory."""
-    server = serve(slow_seconds=1, flush_seconds=0)
-    async with Evening(server, await server.event(premoderation=False)) as evening:
-        viewer, author = await evening.person(None, "public"), await evening.person()
-        number = int((await author.do("contribution.submit", kind="idea", text="🚲" * 999))["contribution"])
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
-        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
-        writer.write(
-            f"GET /ws/{evening.slug} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n\r\n".encode()
-        )
-        await reader.readuntil(b"\r\n\r\n")
-        payload = b'{"t":"open","channels":{"public":{}}}'
-        writer.write(bytes((0x81, 0x80 | len(payload))) + b"\0\0\0\0" + payload)
-        await writer.drain()  # and from here on it reads no more than its buffer holds
+class Author:
+    """Writes 20 kB at a time, over and over."""
 
-        memory, began, edits = resident_kb(server), time.monotonic(), 0
-        while edits < 4000 or time.monotonic() - began < 2:
-            edits += 1
-            await author.do("contribution.edit", contribution=number, text="🚲" * 990 + str(edits))
-        await viewer.sees(lambda shown: shown["public"][f"contribution/{number}"]["text"].endswith(str(edits)))
+    def __init__(self, person: Person, numbers: list[int]) -> None:
+        self.person, self.numbers, self.turns = person, numbers, 0
+
+    async def writes(self) -> None:
+        """The same five contributions with other words."""
+        self.turns += 1
+        await asyncio.gather(*(self.person.do("contribution.edit", contribution=n, text=self.text) for n in self.numbers))
+
+    @property
+    def text(self) -> str:
+        return "🚲" * 990 + str(self.turns)
+
+
+async def an_author(evening: Evening) -> Author:
+    """Who has written five long contributions."""
+    person = await evening.person()
+    made = [await person.do("contribution.submit", kind="idea", text="🚲" * 999) for _ in range(5)]
+    return Author(person, [one["contribution"] for one in made])
+
+
+@contextlib.asynccontextmanager
+async def somebody_who_does_not_read(evening: Evening) -> AsyncIterator[asyncio.StreamReader]:
+    """A page that watches what is public, and reads no more of it than its buffer holds until the test does."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", evening.server.port, limit=1024)
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
+    writer.write(
+        f"GET /ws/{evening.slug} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    payload = b'{"t":"open","channels":{"public":{}}}'
+    writer.write(bytes((0x81, 0x80 | len(payload))) + b"\0\0\0\0" + payload)
+    await writer.drain()
+    yield reader
+    writer.close()
+
+
+@pytest.mark.slow
+async def test_a_reader_who_does_not_read_costs_little(serve: Callable[..., Server]) -> None:
+    """Some 15 MB pass a client that reads nothing: queued for it, they would be in the server's memory."""
+    server = serve(flush_seconds=0)
+    async with Evening(server, await server.event(premoderation=False)) as evening, somebody_who_does_not_read(evening):
+        viewer, author = await evening.person(None, "public"), await an_author(evening)
+        while author.turns < 250:
+            await author.writes()
+        memory = resident_kb(server)  # what the server and the network hold for anybody is full
+        while author.turns < 1000:
+            await author.writes()
+        for number in author.numbers:
+            await viewer.sees(lambda shown, key=f"contribution/{number}": shown["public"][key]["text"] == author.text)  # type: ignore[misc]
         assert resident_kb(server) - memory < 8_000
 
+
+@pytest.mark.slow
+async def test_a_reader_who_does_not_read_is_sent_away(serve: Callable[..., Server]) -> None:
+    slow = 2.0
+    server = serve(slow_seconds=slow, flush_seconds=0)
+    async with Evening(server, await server.event(premoderation=False)) as evening, somebody_who_does_not_read(evening) as reader:
+        author = await an_author(evening)
+        while author.turns % 20 or not (await measured(server))["plenum_watchers_behind"]:
+            await author.writes()
+        noticed = time.monotonic()
+        while time.monotonic() - noticed < slow:
+            await author.writes()
+        await author.writes()  # the server has come to it
+        end = b""
         async with asyncio.timeout(ANSWERED_WITHIN):
-            end = b""
             while block := await reader.read(65_536):
                 end = (end + block)[-200:]
         assert (4001).to_bytes(2, "big") + b"too slow" in end
-        writer.close()
 
 
 def resident_kb(server: Server) -> int:

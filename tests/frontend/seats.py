@@ -8,7 +8,10 @@ from typing import Any
 
 import msgspec
 
-from frontend import letters, render
+from frontend import letters, render, round_pages
+from frontend.directory import Directory
+from frontend.room_tables import Mistake
+from frontend.words import SPOKEN
 from moderation import documents, registrations
 from rooms.command import SYSTEM
 from rooms.tables import code
@@ -143,10 +146,13 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
         arranged = {"documents": render.arrange(all, "de", "abend"), "topics": [], "room": "1-1", "me": "anna", "open": True}
         inside = {"here": True, "leads": template == "room.html", "hand": "down", "chat_id": "c2"}
         inside |= {"waiting": 1, "to": [{"id": "1-1", "name": "Verkehr"}], "guest": False, "unseen": [1]}
-        inside |= {"table": 0, "signers": [], "notes": "<b>Bänke</b>", "writes": True}
+        inside |= {"table": 0, "signers": [], "notes": "<b>Bänke</b>\nSchatten", "writes": True}
+        inside |= {"movable": event.rounds.of(event.rounds.items[1])}
         yield template, common | arranged | inside
         yield template, common | arranged | inside | {"table": 3, "signers": ["Jo <b>Fett</b>", "Kai"]}
-        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False, "notes": None, "writes": False}
+        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False}
+        yield template, common | arranged | inside | {"notes": None}
+        yield template, common | arranged | inside | {"notes": "", "open": False, "writes": False}
         refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False, "guest": True}
         yield template, common | arranged | inside | refused
     yield "board.html", common | {"documents": {}, "staff": False}
@@ -154,6 +160,21 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
     staff = {"documents": render.arrange(all, "de", "abend"), "staff": True, "headings": ['"><b>']}
     yield "board.html", common | staff | {"refusal": refusal}
     yield from _tables(evening, refusal)
+    directory = Directory(event, names, "de", full=True)
+    for round in event.rounds.items.values():
+        forms = [round_pages.room_form(event, directory, one) for one in event.rounds.of(round)]
+        labels = [one.label for one in directory.entries.values()]
+        common |= {"item": round, "notice": None, "earlier": round_pages.earlier(event, round), "documents": {}, "rooms": forms}
+        common |= {"topics": [], "spoken": SPOKEN, "directory": labels, "without": directory.sorted(directory.entries)}
+        yield "round.html", common | {"options": round_pages.first_options(event, round)}
+        yield "round.html", common | {"options": {}, "refusal": refusal, "form": {"name": "room.edit", "room": "1-1"}}
+        fields = {"seed": "7", "by_hand": "A.1-1", "places": "mixed"}
+        wanted: dict[str, Any] = {"round": round.number, "preview": True, "conditions": {"moderator": True, "topics": True}}
+        preview = round_pages.shown(event, directory, round, evening.decide("mona", "round.assign", **wanted).result, fields, "de")
+        common |= {"options": fields, "mistakes": [], "table": ""}
+        yield "assign.html", common | {"result": preview}
+        mistakes = [Mistake(0, "<b>"), Mistake(3, "Niemand")]
+        yield "assign.html", common | {"result": None, "refusal": refusal, "mistakes": mistakes, "table": "<b>;1"}
     items = [registrations.full(event, names, item) for item in event.registrations.items.values()]
     yield "print.html", {"items": items, "path_back": "/e/abend/registrations"}
     for kind in letters.KINDS:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from frontend import words
+from rooms.unmet import Code, Why
 
 FRONTEND = Path(words.__file__).parent
 LANGUAGES = pytest.mark.parametrize("lang", words.LANGUAGES)
@@ -93,3 +95,13 @@ def test_the_language_is_the_one_asked_for(
     accept: str | None, cookie: str | None, query: str | None, offered: tuple[str, ...], chosen: str
 ) -> None:
     assert words.choose(accept, cookie, query, offered) == chosen
+
+
+@LANGUAGES
+@pytest.mark.parametrize("why", get_args(Why))
+@pytest.mark.parametrize("condition", get_args(Code))
+def test_every_condition_that_is_not_met_has_its_words(condition: str, why: str, lang: str) -> None:
+    of_rooms, of_people = condition in ("capacity", "place", "moderator", "mixed"), condition not in ("moderator", "mixed")
+    said = {words.not_met(condition, why, lang, room=room) for room in (True, False) if (of_rooms if room else of_people)}
+    assert all(sentence.endswith(":") for sentence in said)
+    assert len(said) == of_rooms + of_people

@@ -26,17 +26,25 @@ def free_port() -> int:
             return port
 
 
+def kept(port: int) -> socket.socket:
+    """This port, until the socket is closed: whoever comes is refused, and no other program of a busy machine takes it."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", port))
+    return keeper
+
+
 class Postgres:
     """A PostgreSQL of one's own. It refuses to run as root: then it runs as `postgres`, whom its Debian package has made."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.options, self.port = folder, options, free_port()
         self.programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1] if Path("/usr/lib/postgresql").exists() else None
         self.url = f"postgresql://plenum@127.0.0.1:{self.port}/postgres"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when it answers. Raises AssertionError with what it wrote if it does not."""
         data = self.folder / "data"
         if not data.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -46,11 +54,13 @@ class Postgres:
                     if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                         parent.chmod(parent.stat().st_mode | 0o011)
             self._run("initdb", "-D", str(data), "-U", "plenum", "--auth=trust", "--no-sync").wait()
-        self.process = self._run("postgres", "-D", str(data), "-p", str(self.port), "-k", str(self.folder), "-h", "127.0.0.1")
-        listening(self.port)
+        own = ["-D", str(data), "-p", str(self.port), "-k", str(self.folder), "-h", "127.0.0.1"]
+        self.process = self._run("postgres", *own, *self.options)
         ready = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         deadline = time.monotonic() + WITHIN
-        while subprocess.run(ready, check=False).returncode and time.monotonic() < deadline:
+        while subprocess.run(ready, check=False).returncode:
+            alive = self.process.poll() is None and time.monotonic() < deadline
+            assert alive, f"PostgreSQL does not answer:\n{(self.folder / 'log').read_text()}"
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -66,8 +76,8 @@ class Postgres:
 
     def _run(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         user = pwd.getpwnam("postgres").pw_uid if os.getuid() == 0 else None
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen([self._program(name), *arguments], user=user, cwd=self.folder, **quiet)  # type: ignore[call-overload, no-any-return]
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen([self._program(name), *arguments], user=user, cwd=self.folder, stdout=log, stderr=log)
 
 
 class RedisServer:

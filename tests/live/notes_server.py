@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -43,6 +44,14 @@ class NotesServer(Server):
     """A server with these rights."""
 
     program = (sys.executable, "-m", "tests.live.notes_server")
+
+    @property
+    def keeper(self) -> int:
+        """The process that does the work on notes (proc_pid_task_children(5))."""
+        assert self.process is not None
+        of_threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        children = " ".join(file.read_text() for file in of_threads).split()
+        return next(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())
 
 
 class Editor:

@@ -168,16 +168,16 @@ class Dovecot:
         listening(self.port)
 
     def stop(self) -> None:
-        """Its connections end; the letters stay."""
+        """As a crash: its connections end; the letters stay."""
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(WITHIN)
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)  # those who still talk to somebody
+                os.killpg(self.process.pid, signal.SIGKILL)  # also those who talk to somebody
+            self.process.wait(WITHIN)
             self.process = None
 
     def _settings(self) -> str:
-        """Dovecot 2.3 without root: its manual, \"Rootless Installation\"."""
+        """Dovecot 2.3 without root: its manual, \"Rootless Installation\"; and without the seconds that one who has given a wrong
+        password waits from then on, and all others at this address with them."""
         owner, group = self.owner.pw_name, grp.getgrgid(self.owner.pw_gid).gr_name
         tls = "ssl = no"
         if self.certificate is not None:
@@ -193,6 +193,7 @@ default_internal_group = {group}
 default_login_user = {owner}
 mail_location = maildir:{self.folder}/mail
 auth_failure_delay = 0
+mail_max_userip_connections = 0
 first_valid_uid = 1
 state_dir = {self.folder}/run
 instance_name = {self.folder.name}
@@ -208,6 +209,9 @@ userdb {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service imap-login {{
   chroot =

@@ -329,26 +329,15 @@ def test_commits_that_are_not_on_the_disk_are_told(look: Check, postgresql: str)
     found.finds("WARNING", "durability", "synchronous_commit", "Set synchronous_commit = on")
     assert found.status == 0
 
-    altered(postgresql, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off")
+
+def test_a_database_that_puts_nothing_on_the_disk_is_broken(look: Check, tmp_path: Path) -> None:
+    postgres = Postgres(tmp_path / "careless", *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"))
+    postgres.start()
     try:
-        comes_to_be(postgresql, "off")
-        found = look(database_url=postgresql)
+        found = look(database_url=postgres.url)
         found.finds("BROKEN", "durability", "fsync and full_page_writes and synchronous_commit off", "Set fsync = on")
     finally:
-        altered(postgresql, "ALTER SYSTEM RESET fsync", "ALTER SYSTEM RESET full_page_writes")
-        comes_to_be(postgresql, "on")
-
-
-def comes_to_be(url: str, value: str) -> None:
-    """PostgreSQL reads its configuration anew when it comes to it."""
-    deadline = time.monotonic() + 30
-    found: list[tuple[str, ...] | None] = []
-    while found != [(value,), (value,)]:
-        assert time.monotonic() < deadline, found
-        altered(url, "SELECT pg_reload_conf()")
-        time.sleep(0.05)  # who asks again at once keeps it from getting there
-        with psycopg.connect(url) as connection:
-            found = [connection.execute(f"SHOW {name}".encode()).fetchone() for name in ("fsync", "full_page_writes")]
+        postgres.stop()
 
 
 def test_sqlite_without_a_write_ahead_log_is_a_warning(look: Check, tmp_path: Path) -> None:

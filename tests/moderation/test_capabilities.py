@@ -16,6 +16,7 @@ from moderation.capabilities import COMMANDS, AnyChange, apply, denied, parse
 from moderation.queue import STILL_POSSIBLE
 from rooms import (
     announcements,
+    assigning,
     contributions,
     inbox,
     joining,
@@ -23,6 +24,7 @@ from rooms import (
     moving_up,
     participation,
     plenary,
+    preparing,
     programme,
     register,
     registration,
@@ -39,7 +41,7 @@ from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
-    retention, rounds, participation, results, plenary, talk, calls, announcements, tables,
+    retention, rounds, assigning, participation, preparing, results, plenary, talk, calls, announcements, tables,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

@@ -61,7 +61,7 @@ def evening() -> Evening:
         ("moderation", {"event", "on_air", "queue"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "help/1-1", "announcement/1", "room/1-1", "room/1-2", "summary/1-2", "result/1-1", *BOARD}),
+        ("rooms", {"rounds", "plan", "help/1-1", "announcement/1", "room/1-1", "room/1-2", "summary/1-2", "result/1-1", *BOARD}),
         ("board", {"result/1-1", *BOARD}),
         ("room/1-1", {"announcement/1", "room/1-1", "help/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
         ("hall", {"entrance"}),

@@ -57,6 +57,7 @@ TABLE: dict[str, Any] = {"name": "C", "capacity": 4, "table": True}
 ROOMS = one([{"name": "A", "capacity": 2}, {"name": "B", "capacity": 3, "moderators": ["anna"]}, TABLE])
 ROOM = fields({"room": one("1-1", "1-1", "1-2", "1-3", "2-1", "9-9")})
 AT_TABLE = one("1-3", "1-3", "1-3", "2-3", "1-1")
+HANDS = one({}, {"anna": "1-1"}, {"anna": "1-2", "bilal": "1-2"}, {"registration/1": "1-1"}, {"registration/9": "1-1"})
 STARTS = one("2020-08-20T20:30:00+02:00", "2020-08-21T20:00:00+02:00")
 TAGS = tuple(keyed(SECRET, f"participant/{person}", 8) for person in (*PEOPLE, "emil"))
 TOKENS = ("token-a", "token-b")
@@ -134,13 +135,38 @@ ARGUMENTS: dict[str, Draw] = {
     "mail.settle": fields({"mail": NUMBER}, open=one(True, False)),
     "round.create": fields({"title": one("Runde", ""), "rooms": ROOMS}, policy=one("assigned", "chosen", "mixed"), come_and_go=YES),
     "round.join": fields({}, topics=one([], ["city"]), together=one("", "x")),
-    "round.assign": fields({"round": ROUND}, seed=one(1, 2), preview=YES),
+    "round.assign": fields(
+        {"round": ROUND},
+        seed=one(1, 2),
+        preview=one(False, False, True),
+        who=one("taking_part", "registered", "checked_in", "named"),
+        place=one("", "", "hall", "home"),
+        unassigned=YES,
+        conditions=one({}, {"apart": True}, {"anew": True, "moderator": True}, {"places": "apart", "topics": True}),
+        after=one(None, 1, 2, 9),
+        by_hand=HANDS,
+        moved=HANDS,
+        seen=one("", "", "", "no such"),
+    ),
+    "round.copy": fields({"round": ROUND, "title": one("Noch eine", "")}),
+    "round.edit": fields({"round": ROUND}, title=one("Anders", ""), policy=one("assigned", "chosen", "mixed"), grace=one(0, 30)),
+    "round.remove": fields({"round": ROUND}),
+    "room.add": fields({"round": ROUND, "rooms": ROOMS}),
+    "room.edit": fields(
+        {"room": one("1-1", "1-2", "2-1")},
+        name=one("Anders", ""),
+        topic=one("", "city", "no such"),
+        capacity=one(2, 3, 75),
+        moderators=one([], ["anna"], ["registration/9"]),
+        note_taker=one("", "bilal"),
+    ),
+    "room.remove": fields({"room": one("1-1", "1-2", "2-1")}),
     "round.open": fields({"round": ROUND}, minutes=one(1, 20)),
     "round.close": fields({"round": ROUND}, room=one("", "1-1", "1-2")),
     "round.recall": fields({"round": ROUND}, seconds=one(0, 60)),
     "room.enter": ROOM,
     "room.leave": ROOM,
-    "room.move": fields({"person": one(*PEOPLE), "to": one("1-1", "1-2", "1-3", "2-1")}),
+    "room.move": fields({"to": one("1-1", "1-2", "1-3", "2-1")}, person=one(*PEOPLE), people=one([], list(PEOPLE))),
     "room.extend": fields({"minutes": one(1, 5)}, room=one("1-1", "1-2"), round=ROUND),
     "room.ask_for_time": ROOM,
     "room.ask_for_help": fields({"room": one("1-1", "1-2", "9-9")}, why=one("", "Streit", "Streit", "x" * 141)),
@@ -210,11 +236,13 @@ BUSY: dict[str, Busy] = {
     ],
     "small groups": [
         (("mona",), ("round.create", "round.open", "round.assign", "round.close", "round.recall", "room.move", "room.extend")),
+        (("mona",), ("round.copy", "round.assign", "round.edit", "round.remove", "room.add", "room.edit", "room.remove")),
         (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
         (PEOPLE, GROUPS),
         (("anna",), GROUPS),
         (PEOPLE, ("room.enter", "card.submit", "summary.draft")),
-        (PEOPLE, ("room.raise_hand", "room.lower_hand", "room.give_floor", "chat.send", "chat.remove")),
+        (PEOPLE, ("room.raise_hand", "room.lower_hand", "room.give_floor")),
+        (("anna",), ("chat.send", "chat.remove")),
         (PEOPLE, ("room.seat_table", "room.seat_table", "card.submit", "room.leave")),
         (PEOPLE, ("card.propose", "card.support", "card.group", "card.edit", "summary.submit", "summary.confirm")),
         (PEOPLE, ("proposal.support",)),
@@ -332,6 +360,20 @@ def check_board(evening: Evening) -> None:
         assert evening.seen("output/main", "on_air")["result"]["text"]
 
 
+def check_rooms(evening: Evening) -> None:
+    """Nobody sits twice, nobody waits who sits, and no room is too full."""
+    rounds = evening.event.rounds
+    for round in rounds.items.values():
+        rooms = [room for room in rounds.of(round) if not room.closed]
+        seated = [person for room in rooms for person in room.seats]
+        assert len(seated) == len(set(seated)), "two seats in a round"
+        assert not set(seated) & set(round.waiting), "who has a seat does not wait"
+        for room in rooms:
+            assert room.people <= room.capacity, f"{room.id} is too full"
+            assert all(seat.role == room.role(person) for person, seat in room.seats.items())
+    assert rounds.rooms.keys() == {id for round in rounds.items.values() for id in round.rooms}
+
+
 def nonempty(given: dict[int, set[str]]) -> dict[int, set[str]]:
     return {number: people for number, people in given.items() if people}
 
@@ -432,6 +474,7 @@ def test_random_commands_keep_the_rules_and_replay_to_the_same_state(theme: str)
             outcomes[name][outcome] += 1
             assert outcome != "malformed", (name, arguments)
             check(evening)
+            check_rooms(evening)
             if outcome == "done":
                 check_screens(evening)
                 check_rung(evening, shown)

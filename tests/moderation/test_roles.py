@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from moderation.capabilities import COMMANDS
-from moderation.roles import MAY_SEND, MAY_WATCH, actor, check_channel, hashed, output_of
+from moderation.roles import MAY_SEND, MAY_WATCH, actor, check_channel, hashed, notes_right, output_of
 from rooms.command import SYSTEM, Refused
 from tests.moderation.evening import EXAMPLES, NOW, STAFF, Evening
 
@@ -53,11 +53,17 @@ MAY: dict[str, frozenset[str]] = {
     "mail.receive": frozenset({"system"}),
     "mail.settle": DOOR,
     "round.create": MODERATOR,
+    "round.copy": MODERATOR,
+    "round.edit": MODERATOR,
+    "round.remove": MODERATOR,
     "round.join": EVERYBODY,
     "round.assign": MODERATOR,
     "round.open": MODERATOR,
     "round.close": MODERATOR,
     "round.recall": MODERATOR,
+    "room.add": MODERATOR,
+    "room.edit": MODERATOR,
+    "room.remove": MODERATOR,
     "room.enter": EVERYBODY,
     "room.leave": EVERYBODY,
     "room.move": MODERATOR,
@@ -191,6 +197,38 @@ def test_a_channel_that_does_not_exist_is_unknown(person: str, channel: str) -> 
     with pytest.raises(Refused) as refused:
         check_channel(evening.event, actor(evening.event, person), channel, None)
     assert (refused.value.code, refused.value.field) == ("unknown_channel", "channels")
+
+
+# Notes.
+
+
+@pytest.mark.parametrize("over", [("round.close", {"round": 1, "room": "1-1"}), ("event.advance", {"phase": "documented"})])
+def test_whoever_writes_a_room_s_cards_writes_its_notes_and_moderators_read_later(over: tuple[str, dict[str, Any]]) -> None:
+    evening = Evening()
+    plans = [{"name": "Verkehr", "moderators": ["anna"]}, {"name": "Schule"}]
+    evening.send("mona", "round.create", title="Runde", policy="chosen", rooms=plans)
+    staff = {person for role, person in PERSON.items() if role in ("moderator", "organiser")}
+
+    def rights() -> dict[str, str]:
+        everybody = {*PERSON.values(), "anna", "cem", "dana"} - {SYSTEM}
+        found = {person: notes_right(evening.event, person, "1-1") for person in everybody}
+        return {person: right for person, right in found.items() if right}
+
+    read = dict.fromkeys(staff, "read")
+    assert rights() == read | {"anna": "read"}, "it has not begun; Anna is to lead it"
+    evening.send("mona", "round.open", round=1)
+    assert rights() == {"anna": "write"}, "nobody looks in unannounced"
+    evening.send("cem", "room.enter", room="1-1")
+    evening.send("dana", "room.enter", room="1-2")
+    evening.send("hilde", "room.enter", room="1-1")
+    inside = {"anna": "write", "cem": "write", "hilde": "write"}
+    assert rights() == inside, "a visit is announced"
+    evening.send("hilde", "room.leave", room="1-1")
+    assert rights() == {"anna": "write", "cem": "write"}
+    assert {notes_right(evening.event, person, "9-9") for person in ("olga", "cem")} == {""}
+    evening.send("olga", over[0], **over[1])
+    moderators = read if over[0] == "round.close" else {}
+    assert rights() == moderators | {"anna": "read", "cem": "read"}
 
 
 # Outputs.

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ from rooms.assignment import Assignment, Conditions, Slot, Wish, assign, late
 from rooms.unmet import Code, Unmet, unmet
 
 NAMES = ("anna", "ben", "cem", "dana", "emil", "fatma", "gül", "hans", "ida", "jan", "kim", "lea")
-EVERYTHING = Conditions(topics=True, places="mixed", moderator=True, languages=True, together=True, apart=True)
+EVERYTHING = Conditions(topics=True, places="mixed", moderator=True, languages=True, together=True, apart=True, anew=True)
 
 wish = st.builds(
     Wish,
@@ -31,6 +31,7 @@ wish = st.builds(
     together=st.sampled_from(("", "", "x", "y")),
     apart=st.sampled_from(("", "", "p", "q")),
     fixed=st.sampled_from(("",) * 6 + ("1", "2", "9")),
+    met=st.frozensets(st.sampled_from(NAMES), max_size=4),
 )
 slot = st.builds(
     Slot,
@@ -49,6 +50,7 @@ conditions = st.builds(
     languages=st.booleans(),
     together=st.booleans(),
     apart=st.booleans(),
+    anew=st.booleans(),
 )
 seeds = st.integers(-3, 2**64)
 
@@ -56,7 +58,9 @@ seeds = st.integers(-3, 2**64)
 def crowds(most: int = 12, **same: Any) -> st.SearchStrategy[list[Wish]]:
     """People, each with another name."""
     return st.lists(wish, max_size=most).map(
-        lambda wishes: [replace(one, person=name, **same) for name, one in zip(NAMES, wishes, strict=False)]
+        lambda wishes: [
+            replace(one, person=name, **{"met": one.met - {name}} | same) for name, one in zip(NAMES, wishes, strict=False)
+        ]
     )
 
 
@@ -188,6 +192,8 @@ def breaches(wishes: Sequence[Wish], slots: Sequence[Slot], rules: Conditions, p
             yield "language", one.person, room.id
         if rules.topics and not content(one, room):
             yield "topic", one.person, room.id
+        if rules.anew and any(other.person in one.met for other in others):
+            yield "met", one.person, room.id
     shared = [one for one in wishes if plan.seats.get(one.person) in [room.id for room in slots if not room.place]]
     for room in slots:
         here = group_of(wishes, plan.seats, room.id)
@@ -279,6 +285,11 @@ def test_hall_and_home_are_mixed_to_the_person(wishes: list[Wish], slots: list[S
 
 @settings(max_examples=120)
 @given(crowds(fixed="", together="", apart=""), floors(), seeds)
+@example(
+    [Wish("anna", "hall"), Wish("ben", "hall", ("a",)), Wish("cem", "hall", ("a", "b", "c")), Wish("dana"), Wish("emil")],
+    [Slot("1", "c", 2), Slot("2", "b", 2, 1)],
+    3,
+)  # ben has no wish to lose, because there is no room for his topic
 def test_no_two_would_rather_change_rooms(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(topics=True), seed)
     rooms = {room.id: room for room in slots}
@@ -318,6 +329,33 @@ def test_with_one_condition_no_plan_is_better(
     assert cost(wishes, slots, rules, plan.seats) == min(
         cost(wishes, slots, rules, seats) for seats in plans(wishes, slots, set(plan.seats))
     )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_wish_is_met_for_somebody_else_if_sizes_are_more_equal_then(seed: int) -> None:
+    wishes = [Wish("anna", "hall", ("a",)), Wish("ben"), Wish("cem", topics=("a",))]
+    rooms = [Slot("1", capacity=2), Slot("2", capacity=2, place="hall"), Slot("3", "a", 2, 1)]
+    assert assign(wishes, rooms, Conditions(topics=True), seed).seats == {"anna": "2", "ben": "1", "cem": "3"}
+
+    wishes, rooms = languages_for_topics(wishes, rooms)
+    assert assign(wishes, rooms, Conditions(languages=True), seed).seats == {"anna": "2", "ben": "1", "cem": "3"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_does_not_have_their_wish_if_two_others_can_have_theirs(seed: int) -> None:
+    """dana has no wish; she and cem can make way for anna and ben, but to nobody else's room."""
+    wishes = [Wish("anna", topics=("a",)), Wish("ben", "hall", ("b",)), Wish("cem", "hall", ("a",)), Wish("dana")]
+    rooms = [Slot("1", "a", 2, 1), Slot("2", "b", 2, 1), Slot("3", "c", 2, 1, place="home"), Slot("4", "c", 2, 1, place="hall")]
+    assert assign(wishes, rooms, Conditions(topics=True), seed).seats == {"anna": "1", "ben": "2", "cem": "4", "dana": "3"}
+
+    wishes, rooms = languages_for_topics(wishes, rooms)
+    assert assign(wishes, rooms, Conditions(languages=True), seed).seats == {"anna": "1", "ben": "2", "cem": "4", "dana": "3"}
+
+
+def languages_for_topics(wishes: Sequence[Wish], slots: Sequence[Slot]) -> tuple[list[Wish], list[Slot]]:
+    """The same wishes as languages."""
+    rooms = [replace(room, topic="", languages=(room.topic or "none",)) for room in slots]
+    return [replace(one, topics=(), languages=one.topics) for one in wishes], rooms
 
 
 def plans(wishes: Sequence[Wish], slots: Sequence[Slot], seated: set[str]) -> Iterator[dict[str, str]]:
@@ -363,8 +401,7 @@ def test_a_whole_chain_of_people_moves_on_for_one_wish(seed: int) -> None:
     rooms = [Slot(topic, topic, capacity=2, taken=1) for topic in "abcdef"]
     assert assign(chained("abcdef"), rooms, Conditions(topics=True), seed).unmet == ()
 
-    wishes = [replace(one, topics=(), languages=one.topics) for one in chained("abcdef")]
-    rooms = [replace(room, topic="", languages=(room.topic,)) for room in rooms]
+    wishes, rooms = languages_for_topics(chained("abcdef"), rooms)
     assert assign(wishes, rooms, Conditions(languages=True), seed).unmet == ()
 
     wishes = [replace(one, moderates=True) for one in wishes]
@@ -523,7 +560,8 @@ def test_the_preview_says_whether_a_room_is_full_or_others_are_in_the_way() -> N
 
 
 def test_every_code_of_the_preview_is_known() -> None:
-    assert set(get_args(Code)) == {"capacity", "fixed", "place", "moderator", "together", "apart", "language", "topic", "mixed"}
+    codes = {"capacity", "fixed", "place", "moderator", "together", "apart", "language", "topic", "mixed", "met"}
+    assert set(get_args(Code)) == codes
 
 
 def test_without_rooms_everybody_waits_and_without_people_nobody() -> None:
@@ -659,3 +697,66 @@ def test_fifteen_hundred_people_are_assigned_while_somebody_waits_for_the_previe
     assert len(plan.seats) == 1500
     assert set(Counter(plan.seats.values()).values()) == {capacity}
     assert not [one for one in plan.unmet if one.condition in ("moderator", "apart")]
+
+
+# New company.
+
+
+def paired(wishes: Sequence[Wish], seats: Mapping[str, str]) -> int:
+    """How many pairs meet again."""
+    met = {one.person: one.met for one in wishes}
+    return sum(b in met[a] for a, b in itertools.combinations(met, 2) if seats[a] == seats[b])
+
+
+def evening(people: int, rooms: int, capacity: int, rounds: int, seed: int = 1) -> list[int]:
+    """Pairs that meet again, round by round, if all are mixed anew each time."""
+    slots = [Slot(str(number), capacity=capacity) for number in range(rooms)]
+    wishes, again = [Wish(str(number)) for number in range(people)], []
+    for turn in range(rounds):
+        seats = assign(wishes, slots, Conditions(anew=True), seed + turn).seats
+        again.append(paired(wishes, seats))
+        mates = {one.person: {other for other in seats if seats[other] == seats[one.person]} - {one.person} for one in wishes}
+        wishes = [replace(one, met=one.met | mates[one.person]) for one in wishes]
+    return again
+
+
+def test_nobody_meets_anybody_again_where_that_is_possible() -> None:
+    assert evening(16, 4, 4, rounds=2) == [0, 0]
+    assert evening(60, 10, 6, rounds=3) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_some_have_to_meet_again_it_is_the_fewest(seed: int) -> None:
+    """Each of the four groups of six is spread over four rooms: two pairs of each at the least."""
+    assert evening(24, 4, 6, rounds=2, seed=seed) == [0, 4 * 2]
+
+
+@settings(deadline=None, max_examples=150)
+@given(crowds(), floors(), conditions, seeds)
+def test_new_company_costs_nobody_anything_and_is_never_worse(
+    wishes: list[Wish], slots: list[Slot], rules: Conditions, seed: int
+) -> None:
+    before = assign(wishes, slots, replace(rules, anew=False), seed)
+    after = assign(wishes, slots, replace(rules, anew=True), seed)
+    assert sizes(slots, after.seats) == sizes(slots, before.seats)
+    assert after.waiting == before.waiting
+    unmet_by = [sorted((one.condition, one.room) for one in plan.unmet if one.condition != "met") for plan in (before, after)]
+    assert unmet_by[0] == unmet_by[1]
+    both_ways = {one.person: one.met | {other.person for other in wishes if one.person in other.met} for one in wishes}
+    known = [replace(one, met=both_ways[one.person]) for one in wishes]
+    seated = [one for one in known if one.person in before.seats]
+    first, then = (assign(known, slots, replace(rules, anew=anew), seed) for anew in (False, True))
+    assert paired(seated, then.seats) <= paired(seated, first.seats)
+
+
+def test_1500_people_are_mixed_anew_within_a_second() -> None:
+    slots = [Slot(str(number)) for number in range(20)]
+    first = assign([Wish(str(number)) for number in range(1500)], slots, Conditions(), 1).seats
+    mates: dict[str, set[str]] = {}
+    for person, room in first.items():
+        mates.setdefault(room, set()).add(person)
+    wishes = [Wish(person, met=frozenset(mates[room] - {person})) for person, room in first.items()]
+    began = time.process_time()
+    plan = assign(wishes, slots, Conditions(anew=True), 2)
+    assert time.process_time() - began < 1
+    assert paired(wishes, plan.seats) == 20 * (15 * 6 + 5 * 3), "fours and threes of each old room"

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from moderation.capabilities import forgotten
+from moderation.capabilities import forgotten, parse
+from moderation.roles import actor
+from rooms.results import MAX_PART, Drafted, draft, noted, wants_notes
+from rooms.text import length
 from tests.moderation.evening import _READ, _WRITE, Evening, same
 
 
@@ -99,6 +102,20 @@ def test_a_first_draft_is_made_of_the_cards_and_keeps_what_was_written() -> None
     seen = evening.seen("room/1-1", "summary/1-1")
     assert seen["discussed"] == "– Bänke: Bänke am Ring, Mehr Bänke", "the most supported first"
     assert (seen["proposed"], seen["open"]) == ("– Weniger Autos", "Wer bezahlt?")
+
+
+def test_a_first_draft_has_the_notes_below_the_cards_and_what_was_drafted_is_in_the_log() -> None:
+    evening = room()
+    card(evening, "Bänke am Ring")
+    command = parse("summary.draft", b'{"room":"1-1"}')
+    assert wants_notes(command)
+    assert not wants_notes(parse("summary.draft", b'{"room":"1-1","open":"Wer bezahlt?"}'))
+    cem = actor(evening.event, "cem")
+    drafted = draft(evening.event, cem, noted(command, "Schatten  fehlt.\n" * 1_000), evening.now).changes[0]
+    assert isinstance(drafted, Drafted)
+    assert drafted.discussed.startswith("– Bänke am Ring\n\nSchatten fehlt.\nSchatten fehlt.")
+    assert length(drafted.discussed) == MAX_PART
+    assert evening.refused("cem", "summary.draft", room="1-1", notes="Untergeschoben").code == "malformed"
 
 
 def test_a_summary_reaches_the_board_when_it_is_confirmed_and_leaves_it_when_it_is_changed() -> None:

@@ -1,8 +1,8 @@
 /** The editor of notes: paragraphs, headings, lists and emphasis; everything by keyboard and by button. Loaded when it is needed. */
 import {
-  EditorState, EditorView, Plugin, Schema, baseKeymap, chainCommands, initProseMirrorDoc, inputRules, keymap, liftListItem, redo,
+  EditorState, EditorView, Plugin, Schema, XmlElement, XmlText, baseKeymap, chainCommands, initProseMirrorDoc, inputRules, keymap, liftListItem, redo,
   setBlockType, sinkListItem, splitListItem, textblockTypeInputRule, toggleMark, undo, wrapInList, wrappingInputRule, yCursorPlugin,
-  ySyncPlugin, yUndoPlugin, yUndoPluginKey,
+  ySyncPlugin, ySyncPluginKey, yUndoPlugin, yUndoPluginKey,
 } from "../vendor/editor.js";
 
 export {
@@ -37,7 +37,9 @@ const schema = new Schema({
     em: { parseDOM: [{ tag: "em" }, { tag: "i" }], toDOM: () => ["em", 0] },
   },
 });
-const { paragraph, heading, bullet_list, ordered_list, list_item, hard_break } = schema.nodes;
+/** Blocks that hold text. */
+const TEXTS = new Set(["paragraph", "heading"]);
+const { paragraph, heading, bullet_list, ordered_list, list_item } = schema.nodes;
 const { strong, em } = schema.marks;
 
 /** What the buttons do, by their `data-notes`. */
@@ -110,6 +112,7 @@ export function open(place, { fragment, awareness, editable, buttons, somebody, 
       return tooMuch;
     },
   });
+  fragment.observeDeep(furnish);
   for (const button of buttons) wire(button, buttons, view);
   show(view, buttons);
   return {
@@ -120,19 +123,40 @@ export function open(place, { fragment, awareness, editable, buttons, somebody, 
       show(view, buttons);
     },
     destroy() {
+      fragment.unobserveDeep(furnish);
       view.destroy();
       for (const button of buttons) button.onclick = button.onmousedown = null;
     },
   };
 }
 
-/** Tab is not among them: it leaves the editor. */
+/**
+ * Who makes an empty paragraph makes its text too. Else two who begin to write there at once would make one each, and y-prosemirror,
+ * which knows only one, puts each into the other: what was written is there twice.
+ * @param {import("yjs").YEvent<any>[]} events
+ * @param {import("yjs").Transaction} transaction
+ */
+function furnish(events, { origin, doc }) {
+  if (origin !== ySyncPluginKey) return;
+  const made = events.flatMap(({ changes }) => [...changes.added].flatMap(({ content }) => content.getContent()));
+  const empty = made.flatMap((type) => (type instanceof XmlElement ? withoutText(type) : []));
+  if (empty.length) doc.transact(() => empty.forEach((element) => element.insert(0, [new XmlText()])), ySyncPluginKey);
+}
+
+/**
+ * @param {import("yjs").XmlElement} element
+ * @returns {import("yjs").XmlElement[]}
+ */
+function withoutText(element) {
+  if (TEXTS.has(element.nodeName)) return element.length ? [] : [element];
+  return element.toArray().flatMap((child) => (child instanceof XmlElement ? withoutText(child) : []));
+}
+
+/**
+ * Tab is not among them: it leaves the editor. A line break would part the text in two (see `furnish`), so there is none to type.
+ */
 function keys() {
-  /** @type {Command} */
-  const lineBreak = (state, dispatch) => {
-    dispatch?.(state.tr.replaceSelectionWith(hard_break.create()).scrollIntoView());
-    return true;
-  };
+  const enter = chainCommands(splitListItem(list_item), /** @type {Command} */ (baseKeymap.Enter));
   return {
     "Mod-b": COMMANDS.strong,
     "Mod-i": COMMANDS.em,
@@ -141,8 +165,8 @@ function keys() {
     "Shift-Mod-z": COMMANDS.redo,
     "Mod-]": sinkListItem(list_item),
     "Mod-[": liftListItem(list_item),
-    "Shift-Enter": lineBreak,
-    Enter: chainCommands(splitListItem(list_item)),
+    Enter: enter,
+    "Shift-Enter": enter,
   };
 }
 

@@ -67,15 +67,10 @@ export async function replace(notes, epoch, state) {
   drop(store.index("notes"), IDBKeyRange.only(notes), () => store.add({ notes, epoch, update: state, at: Date.now() }));
 }
 
-/**
- * Returns when they are gone.
- * @param {string} notes
- */
+/** @param {string} notes */
 export async function forget(notes) {
-  const transaction = (await opened)?.transaction(STORE, "readwrite");
-  if (!transaction) return;
-  drop(transaction.objectStore(STORE).index("notes"), IDBKeyRange.only(notes));
-  await new Promise((done) => (transaction.oncomplete = transaction.onabort = done));
+  const database = await opened;
+  if (database) drop(database.transaction(STORE, "readwrite").objectStore(STORE).index("notes"), IDBKeyRange.only(notes));
 }
 
 /** @param {number} count */

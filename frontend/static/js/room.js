@@ -1,6 +1,7 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
 import { autosave } from "./autosave.js";
 import { now } from "./clock.js";
+import * as people from "./people.js";
 import { isLinked, start } from "./sync.js";
 import "./talk.js";
 import { made, say, tell, text } from "./tell.js";
@@ -19,7 +20,6 @@ const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
 
-let endNotes = () => {};
 const notes = /** @type {HTMLElement | null} */ (document.querySelector(".notes[data-room]"));
 const near = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && void open(), { rootMargin: "300px" });
 
@@ -30,10 +30,15 @@ document.addEventListener("plenum:applied", read);
 document.addEventListener("visibilitychange", read);
 document.addEventListener("plenum:put", (event) => news(/** @type {CustomEvent<Put>} */ (event).detail));
 document.addEventListener("plenum:refused", unread);
+document.addEventListener("plenum:applied", ofRound);
+document.addEventListener("plenum:applied", elsewhere);
 document.addEventListener("plenum:done", done);
-document.addEventListener("plenum:forbidden", (event) => /** @type {CustomEvent<{waits: Promise<void>[]}>} */ (event).detail.waits.push(forget()));
 tick();
 mark();
+if (document.getElementById("move")) people.begin();
+ofRound();
+const seat = document.getElementById("seat");
+if (seat) seat.hidden = seat.childElementCount === 0;
 autosave();
 void start().then(read);
 if (notes) near.observe(notes);
@@ -44,19 +49,11 @@ async function open() {
   near.disconnect();
   try {
     const { edit } = await import("./notes.js");
-    endNotes = await edit(notes, { slug: document.body.dataset.slug ?? "", room: notes.dataset.room ?? "" });
+    await edit(notes, { slug: document.body.dataset.slug ?? "", room: notes.dataset.room ?? "" });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     document.addEventListener("plenum:link", again);
   }
-}
-
-async function forget() {
-  if (!notes) return;
-  near.disconnect();
-  endNotes();
-  const kept = await import("./notes_kept.js");
-  await kept.forget(`${document.body.dataset.slug}/${notes.dataset.room}`);
 }
 
 function again() {
@@ -74,6 +71,7 @@ function done(event) {
     return form?.querySelector("textarea")?.focus();
   }
   if (["room.ask_for_help", "announcement.send"].includes(command.name)) form?.reset();
+  if (command.name === "room.move") people.clear();
   const details = form?.closest("details:not([data-key])");
   if (details instanceof HTMLDetailsElement) details.open = false;
   if (form && command.name !== "card.support") tell(text("done"));
@@ -161,6 +159,30 @@ function unread(event) {
   if (command.name !== "announcement.seen") return;
   event.preventDefault();
   if (retry_after) setTimeout(acknowledge, retry_after * 1_000 * (1 + Math.random()), String(command.args.announcement));
+}
+
+/** Whoever is moved while this page is open is told where they belong now; as long as it is here there is nothing to say. */
+function elsewhere() {
+  const place = document.getElementById("seat");
+  const seat = /** @type {HTMLElement | null} */ (place?.querySelector("[data-room]") ?? null);
+  if (!place || !seat) return;
+  const moved = "open" in seat.dataset && seat.dataset.room !== place.dataset.here;
+  if (moved && place.hidden) tell(seat.querySelector("[role=status]")?.textContent?.trim() ?? "");
+  place.hidden = !moved;
+}
+
+/** Only the rooms of one round are shown: of the page's own, or of the current one. */
+function ofRound() {
+  const groups = document.getElementById("groups");
+  if (!groups) return;
+  const current = /** @type {HTMLElement | null} */ (document.querySelector("[data-current]"))?.dataset.current;
+  const wanted = groups.dataset.round ?? current;
+  for (const room of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#groups > li")))
+    room.hidden = room.dataset.round !== wanted;
+  for (const result of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#board[data-round] > *")))
+    result.hidden = !result.dataset.key?.startsWith(`result/${wanted}-`);
+  people.offer();
+  people.refresh();
 }
 
 function tick() {

@@ -10,7 +10,7 @@ import { fill, hush, made, say, tell, text } from "./tell.js";
 
 /**
  * @typedef {import("./outbox.js").Command} Command
- * @typedef {{t: "refused", id: string, code: string, field?: string | null, retry_after?: number | null, text: string}} Refused
+ * @typedef {{t: "refused", id: string | null, code: string, field?: string | null, retry_after?: number | null, text: string}} Refused
  * @typedef {{t: "done", id: string, seq: number, result: Record<string, unknown>}} Done
  * @typedef {import("./documents.js").Docs & {t: "docs", epoch: string, seq: number}} DocsFrame
  * @typedef {{t: "count", channel: string, counts: Record<string, Record<string, number>>}} CountFrame
@@ -23,8 +23,6 @@ const LONGEST_RETRY = 8_000;
 /** After these close codes all come back at once; so they spread over this time. */
 const SPREAD = /** @type {Record<number, number>} */ ({ 4000: 3_000, 4001: 2_000, 4002: 15_000 });
 const ANSWER_WITHIN = 8_000;
-/** Nobody looks longer at what they have no right to any more (ms). */
-const FORGETTING = 1_000;
 const SILENCE = 60_000;
 const BANNER_AFTER = 2_500;
 /** A moderator's command that was under way when the line broke is sent again only this long. */
@@ -101,19 +99,16 @@ function received(frame) {
     seen = true;
     channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
   } else if (frame.t === "count") documents.count(frame.counts);
-  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) void forbidden();
+  else if (frame.t === "refused" && !frame.id && frame.code === "forbidden" && seen) refused();
   else if (frame.t === "done" || frame.t === "refused") answered(frame);
 }
 
-/**
- * Whoever has lost the right to what they see is told by the page itself, which the server then answers otherwise. Before that, what
- * this device has kept of it is deleted: whoever does so puts a promise into `waits`.
- */
-async function forbidden() {
-  const waits = /** @type {Promise<void>[]} */ ([]);
-  document.dispatchEvent(new CustomEvent("plenum:forbidden", { detail: { waits } }));
-  await Promise.race([Promise.allSettled(waits), new Promise((late) => setTimeout(late, FORGETTING))]);
-  location.reload();
+/** A channel that was open is not any more. Who was moved is told where to by what else there is; all others by the page itself. */
+function refused() {
+  const rooms = Object.keys(channels).filter((name) => name.startsWith("room/"));
+  if (!rooms.length || !document.getElementById("seat")) return location.reload();
+  for (const room of rooms) delete channels[room];
+  watch();
 }
 
 function established() {
@@ -319,18 +314,19 @@ document.addEventListener("plenum:link", () => {
 
 /** @param {Done | Refused} frame */
 function answered(frame) {
-  const item = pending.get(frame.id);
+  const id = frame.id ?? "";
+  const item = pending.get(id);
   if (!item) return;
   const { command, form } = item;
   item.sent = 0;
   if (!isAwaiting()) clearTimeout(deadline);
   if (frame.t === "refused" && frame.retry_after && item.queued) return later(item, frame.retry_after);
-  pending.delete(frame.id);
-  outbox.forget(frame.id);
+  pending.delete(id);
+  outbox.forget(id);
   const detail = { command, form, ...frame };
   const handled = !document.dispatchEvent(new CustomEvent(`plenum:${frame.t}`, { cancelable: true, detail }));
   if (frame.t === "refused" && !handled) refuse(form, frame);
-  document.dispatchEvent(new CustomEvent(`plenum:settled:${frame.id}`));
+  document.dispatchEvent(new CustomEvent(`plenum:settled:${id}`));
 }
 
 /**
