@@ -246,4 +246,4 @@ def refusal_page(asked: Asked, refused: Refused) -> Response:
     """A page of its own, where there is no form to show it at."""
     number = 404 if refused.code == "link_unknown" else status(refused)
     said = 403 if refused.code in ("not_your_room", "visit_first") else number
-    return asked.page("message.html", number, code=said, text=told(asked, refused)["text"])
+    return asked.page("message.html", number, code=said, reason=refused.code, text=told(asked, refused)["text"])

@@ -194,7 +194,8 @@ REFUSALS = {
     "question_too_long": N_("The question is too long. Please shorten it to {max} characters."),
     "not_your_room": N_(
         "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
-    ), "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
+    ),
+    "room_full": N_("This small group is full. Please choose another one, or ask the moderators."),
     "wrong_table_code": N_("This code does not belong to this table. Please take the one on the card that lies on it."),
     "table_full": N_("There are not so many seats at this table: {most} people can share this device. Please ask the moderators."),
     "table_stays": N_("A table stays where it is. Its people can take part with a phone of their own, and then change."),

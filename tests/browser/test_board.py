@@ -207,6 +207,7 @@ async def test_a_moderator_mends_and_confirms_what_a_group_has_left(cast: Cast, 
     moderator = await cast.moderator()
     await moderator.opens("/rooms")
     await moderator.linked()
+    await moderator.page.locator("summary", has_text="More (Mobility)").click()
     await moderator.page.get_by_role("button", name="Close (Mobility)").click()
     left = moderator.page.locator("#tray > details")
     await left.locator("summary").click()

@@ -297,13 +297,19 @@ async def test_the_others_cursors_bear_their_names(writes: Writes) -> None:
     await expect(ben.people.locator("li")).to_have_count(0)
 
 
-async def test_who_visits_writes_until_the_visit_is_over(writes: Writes, group: Evening, moderator: Person) -> None:
+async def test_only_who_visits_reads_and_writes_until_the_visit_is_over(writes: Writes, group: Evening, moderator: Person) -> None:
     anna = await writes("Anna")
     await anna.types("Aus der Gruppe.")
     organiser = await group.staff("organiser")
     context = await writes.browser.new_context(locale="en-GB")
     writes.leaving.push_async_callback(context.close)
     await context.add_cookies([{"name": COOKIE, "value": str(organiser.cookie), "url": group.server.url}])
+    page = await context.new_page()
+    await page.goto(f"{group.server.url}{group.page}/room/1-1")
+    await expect(page.get_by_text("Nobody comes unannounced")).to_be_visible()
+    await expect(page.get_by_text("Aus der Gruppe.")).to_have_count(0)
+    await page.get_by_role("link", name="Back to the small groups").click()
+    await expect(page.get_by_role("heading", name="All small groups")).to_be_visible()
     await organiser.do("room.enter", room="1-1")
     guest = await writes.at(context)
     await guest.sees("Aus der Gruppe.")
@@ -322,6 +328,7 @@ async def test_who_is_moved_away_is_told_and_keeps_nothing(writes: Writes, group
     anna = await writes("Anna")
     await anna.types("Vertraulich")
     await anna.is_in("saved")
+    await anna.page.wait_for_function(STORED, arg=1)
     shown = await moderator.sees(lambda shown: shown["rooms"]["room/1-1"]["people"])
     await moderator.do("room.move", person=shown[0]["id"], to="1-2")
     await anna.is_in("closed")

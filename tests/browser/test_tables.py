@@ -91,10 +91,10 @@ async def test_from_the_card_on_the_table_to_the_plenary_s_board(cast: Cast, eve
 
     await tablet.page.locator("#cards > li").first.get_by_role("button", name="Propose to the plenary").click()
     await expect(phone.page.get_by_text("for the plenary", exact=True)).to_be_visible()
-    await tablet.page.get_by_role("button", name="Fill in from our cards").click()
+    await tablet.page.get_by_role("button", name="Fill in from our notes and cards").click()
     await expect(tablet.page.get_by_label("What we propose")).to_have_value("– Benches at the ring")
     await tablet.page.get_by_role("button", name="Confirm, and onto the board").click()
-    result = everybody.page.locator("#board > article")
+    result = everybody.page.locator("#results > article")
     await expect(result).to_contain_text("Benches at the ring")
     await expect(result).to_contain_text("7 people")
     await expect(result).not_to_contain_text("Kai")

@@ -14,6 +14,16 @@ from tests.flow.evening import Evening
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 NARROW: Size = (360, 740)
+FOCUSED = """() => {
+    const one = document.activeElement;
+    if (one === document.body) return ["", "", true];
+    const { left, top, width, height } = one.getBoundingClientRect();
+    const over = document.elementFromPoint(left + width / 2, top + Math.min(height / 2, 20));
+    const name = one.getAttribute("aria-label") || one.innerText || one.id;
+    const part = one.closest("#room, #help, section")?.id ?? "";
+    return [name || one.tagName, part, Boolean(over && (one.contains(over) || over.contains(one)))];
+}"""
+"""What has the focus, in which part, and whether nothing lies over it."""
 
 
 async def begins(cast: Cast, size: Size = LAPTOP) -> Moderator:
@@ -170,14 +180,26 @@ async def test_moderators_see_where_something_moves(cast: Cast, evening: Evening
 
 async def test_when_it_is_over_nobody_can_write_or_raise_a_hand(cast: Cast, evening: Evening) -> None:
     moderator = await begins(cast)
-    anna = await inside(cast)
+    anna, bilal = await inside(cast), await inside(cast)
     await raises(anna)
+    await anna.page.get_by_label("A card: one thought").fill("Benches at the ring")
+    await anna.page.get_by_role("button", name="Pin it up").click()
+    support, change = bilal.page.get_by_role("button", name="I think so too"), anna.page.locator("#cards > li summary")
+    await support.click()
     await moderator.page.locator("summary", has_text="More (Mobility)").click()
     await moderator.page.get_by_role("button", name="Close (Mobility)").click()
     await expect(anna.page.get_by_text("This small group is over.")).to_be_visible()
     await expect(anna.page.get_by_label("Your message")).to_be_hidden()
     await expect(anna.page.locator("[data-hand]")).to_be_hidden()
     await expect(anna.page.get_by_role("heading", name="Speaker list")).to_be_hidden()
+    await expect(bilal.page.get_by_role("heading", name="Who was here")).to_be_visible()
+    await expect(support).to_be_disabled()
+    await expect(support).to_contain_text("1")
+    await expect(bilal.page.locator("#cards > li summary")).to_be_hidden()
+    await change.click()
+    await expect(anna.page.get_by_label("New text")).to_be_hidden()
+    await anna.page.get_by_role("button", name="Take it back for good").click()
+    await expect(bilal.page.locator("#cards > li")).to_have_count(0)
 
 
 @pytest.mark.parametrize("size", [NARROW, LAPTOP], ids=["narrow", "laptop"])
@@ -204,3 +226,32 @@ async def test_axe_finds_nothing_and_the_hand_is_always_in_reach(cast: Cast, eve
     for page in (anna.page, moderator.page):
         overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0
+
+
+async def test_on_a_phone_the_parts_are_in_their_order_and_the_dock_hides_nothing_that_has_the_focus(cast: Cast) -> None:
+    """WCAG 2.2, 1.3.2, 2.4.3 and 2.4.11."""
+    await begins(cast)
+    await (await cast.evening.staff("organiser")).do("announcement.send", text="Ten minutes are left")
+    anna, bilal = await inside(cast, "Anna", NARROW, reduced_motion="reduce"), await inside(cast)
+    await raises(bilal)
+    await anna.page.get_by_label("A card: one thought").fill("Benches at the ring")
+    await anna.page.get_by_role("button", name="Pin it up").click()
+    await expect(anna.page.locator("#cards > li")).to_have_count(1)
+    parts = (".announcement", "#room", "#help", "#part-hands", "#part-cards", "#notes", "#summary", "#part-chat")
+    tops = [await anna.page.locator(part).first.evaluate("part => part.getBoundingClientRect().top") for part in parts]
+    assert tops == sorted(tops)
+    await expect(anna.page.get_by_role("link", name="Chat")).to_be_in_viewport(ratio=1)
+
+    await anna.page.evaluate("scrollTo(0, 0)")
+    await anna.page.locator(".skip").focus()
+    met, hidden = set(), []
+    for _ in range(80):
+        await anna.page.keyboard.press("Tab")
+        name, part, seen = await anna.page.evaluate(FOCUSED)
+        if not name:
+            break
+        met.add(part)
+        if not seen:
+            hidden.append(name)
+    assert hidden == []
+    assert {"room", "help", "part-hands", "part-cards", "notes", "part-chat"} <= met

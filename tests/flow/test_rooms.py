@@ -102,6 +102,19 @@ async def test_the_page_of_a_room_is_for_those_in_it(evening: Evening) -> None:
     assert (await other.get(f"{evening.page}/rooms")).status_code == 403
 
 
+async def test_many_people_are_folded_and_who_visits_is_seen_all_the_same(evening: Evening) -> None:
+    await (await evening.staff("moderator")).do("room.enter", room="1-1")
+    people = [await inside(evening) for _ in range(12)]
+    browser, page = await evening.browser(people[0].cookie), f"{evening.page}/room/1-1"
+    summary = '<summary class="inside__who">'
+    assert summary not in (await browser.get(page)).text
+    await inside(evening)
+    _, found, shown = (await browser.get(page)).text.partition(summary)
+    folded, _, rest = shown.partition("</details>")
+    assert found
+    assert (folded.count("<li"), "data-guest" in folded, "data-guest" in rest) == (13, False, True)
+
+
 async def test_without_a_script_people_join_go_in_ask_for_time_and_leave(running: Server) -> None:
     async with Evening(running, await running.event()) as evening:
         moderator = await evening.browser(await evening.cookie("moderator"), **{"accept-language": "de"})

@@ -406,7 +406,8 @@ def every_page() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "events.html", {"events": []}
     yield from seats.pages()
     for code in (403, 404, 409, 429, 503):
-        yield "message.html", {"code": code, "text": "Etwas ist anders als gedacht."}
+        yield "message.html", {"code": code, "text": "Etwas ist anders als gedacht.", "reason": "not_your_room"}
+    yield "message.html", {"code": 409, "text": "Nobody comes unannounced.", "reason": "visit_first"}
 
 
 PAGES = list(every_page())

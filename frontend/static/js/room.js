@@ -110,13 +110,15 @@ function giveBack(event) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** What one's own is: the cards that can be taken back, and those supported, whose button takes it back. */
+/** What one's own is: the cards that can be taken back, and those supported, whose button takes it back while the group is at work. */
 function mark() {
   const me = document.body.dataset.me ?? "";
+  const over = !document.querySelector('#room > [data-state="open"]');
   for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#cards > li"))) {
-    const button = /** @type {HTMLElement | null} */ (card.querySelector("[data-supporters]"));
+    const button = /** @type {HTMLButtonElement | null} */ (card.querySelector("[data-supporters]"));
     const on = button?.dataset.supporters?.split(" ").includes(me) ?? false;
     button?.setAttribute("aria-pressed", String(on));
+    if (button) button.disabled = over;
     const flag = /** @type {HTMLInputElement | null} */ (button?.closest("form")?.querySelector("[data-flag]") ?? null);
     if (flag) flag.value = String(!on);
     const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");
