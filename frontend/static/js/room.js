@@ -21,6 +21,9 @@ const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
 
+/** Whether this room is not theirs any more; what comes next says whether there is another, or else the page itself does. */
+let lost = false;
+
 const card = /** @type {HTMLFormElement | null} */ (document.getElementById("card"));
 /** Cards that wait for a connection, by their commands: the form has been emptied for the next one. */
 const waiting = /** @type {Set<string>} */ (new Set());
@@ -39,6 +42,7 @@ document.addEventListener("plenum:refused", giveBack);
 document.addEventListener("plenum:kept", kept);
 document.addEventListener("plenum:applied", ofRound);
 document.addEventListener("plenum:applied", elsewhere);
+document.addEventListener("plenum:lost", () => (lost = true));
 document.addEventListener("plenum:done", done);
 tick();
 mark();
@@ -198,8 +202,9 @@ function unread(event) {
 function elsewhere() {
   const place = document.getElementById("seat");
   const seat = /** @type {HTMLElement | null} */ (place?.querySelector("[data-room]") ?? null);
+  const moved = place && seat && "open" in seat.dataset && seat.dataset.room !== place.dataset.here;
+  if (lost && !moved) return location.reload();
   if (!place || !seat) return;
-  const moved = "open" in seat.dataset && seat.dataset.room !== place.dataset.here;
   if (moved && place.hidden) tell(seat.querySelector("[role=status]")?.textContent?.trim() ?? "");
   place.hidden = !moved;
 }

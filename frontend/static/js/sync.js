@@ -108,6 +108,7 @@ function refused() {
   const rooms = Object.keys(channels).filter((name) => name.startsWith("room/"));
   if (!rooms.length || !document.getElementById("seat")) return location.reload();
   for (const room of rooms) delete channels[room];
+  document.dispatchEvent(new CustomEvent("plenum:lost"));
   watch();
 }
 
