@@ -217,7 +217,7 @@ function ofRound() {
   const wanted = groups.dataset.round ?? current;
   for (const room of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#groups > li")))
     room.hidden = room.dataset.round !== wanted;
-  for (const result of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#board[data-round] > *")))
+  for (const result of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#results[data-round] > *")))
     result.hidden = !result.dataset.key?.startsWith(`result/${wanted}-`);
   people.offer();
   people.refresh();
