@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Error, Locator, WebSocketRoute, expect
 
 from tests.browser.cast import LAPTOP, PHONE, PROJECTOR, Cast, Participant, Person, Size
 from tests.browser.test_access import violations
@@ -128,6 +130,51 @@ async def test_what_was_typed_without_a_connection_is_sent_though_the_page_was_l
     await anna.page.reload()
     await expect(part(bilal)).to_have_value("Benches at the ring")
     await expect(part(anna)).to_have_value("Benches at the ring")
+
+
+async def test_what_is_typed_while_the_answer_is_under_way_outlives_the_page(cast: Cast, evening: Evening) -> None:
+    await opened(evening, "Mobility")
+    anna, bilal = await inside(cast, evening), await inside(cast, evening)
+    lost = True
+
+    def line(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+        server.on_message(lambda frame: None if lost and json.loads(frame)["t"] == "done" else page.send(frame))
+
+    await anna.page.route_web_socket("**/ws/*", line)
+    await anna.page.reload()
+    await anna.linked()
+    await part(anna).press_sequentially("Benches")
+    await part(anna).blur()
+    await expect(part(bilal)).to_have_value("Benches")
+    await part(anna).press("End")
+    await part(anna).press_sequentially(" at the ring")
+    lost = False
+    await anna.page.reload()
+    await expect(part(bilal)).to_have_value("Benches at the ring")
+    await expect(part(anna)).to_have_value("Benches at the ring")
+    await expect(anna.page.locator(".conflict")).to_have_count(0)
+    await anna.page.reload()
+    await expect(part(anna)).to_have_value("Benches at the ring")
+
+
+async def test_what_was_typed_here_and_meanwhile_by_others_stands_side_by_side_after_a_reload(cast: Cast, evening: Evening) -> None:
+    await opened(evening, "Mobility")
+    anna, bilal = await inside(cast, evening), await inside(cast, evening)
+    anna.in_trouble = True
+    await part(anna).press_sequentially("Anna's benches")
+    path = urlsplit(anna.page.url)._replace(fragment="").geturl()
+    await anna.page.context.set_offline(True)
+    with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
+        await anna.page.reload()
+    await part(bilal).fill("Bilal's trees")
+    await part(bilal).blur()
+    await expect(bilal.page.get_by_text("Everything is saved.")).to_be_visible()
+    await anna.page.context.set_offline(False)
+    await anna.page.goto(path)
+    both = anna.page.locator(".conflict")
+    await expect(both).to_contain_text("Bilal's trees")
+    await expect(part(anna)).to_have_value("Anna's benches")
 
 
 async def test_the_plenary_supports_and_the_moderator_puts_together_orders_and_shows(cast: Cast, evening: Evening) -> None:

@@ -1,7 +1,9 @@
 /**
  * Forms with `data-autosave` save themselves, part by part: after a pause in typing, and when a field is left. What is being typed is
- * never replaced: if somebody else has changed the same part meanwhile, whoever types sees both and chooses.
+ * never replaced: if somebody else has changed the same part meanwhile, whoever types sees both and chooses. Until the server has it,
+ * this browser keeps it: whoever loads the page anew goes on where they were.
  */
+import * as outbox from "./outbox.js";
 import { amend, give } from "./sync.js";
 import { fill, made, say, tell } from "./tell.js";
 
@@ -32,6 +34,28 @@ export function autosave() {
   document.addEventListener("plenum:applied", show);
   document.addEventListener("plenum:done", done);
   document.addEventListener("plenum:refused", refused);
+  for (const field of /** @type {NodeListOf<HTMLTextAreaElement>} */ (document.querySelectorAll(FIELDS))) bringBack(field);
+}
+
+/**
+ * What was typed here before the page was left, and has not been saved since.
+ * @param {HTMLTextAreaElement} field
+ */
+function bringBack(field) {
+  const { text, seen } = outbox.stored(nameOf(field));
+  if (text === undefined) return;
+  if (text === field.value) return outbox.write(nameOf(field), {});
+  draftOf(field).seen = Number(seen);
+  field.value = text;
+  typed(field);
+}
+
+/**
+ * Under which its text is kept.
+ * @param {HTMLTextAreaElement} field
+ */
+function nameOf(field) {
+  return `plenum/${document.body.dataset.slug ?? ""}/${field.id}`;
 }
 
 /**
@@ -50,7 +74,7 @@ function draftOf(field) {
   let draft = drafts.get(field.id);
   if (!draft) {
     const seen = Number(/** @type {HTMLElement | null} */ (field.closest("[data-version]"))?.dataset.version);
-    draft = { seen, sent: null, id: "", due: 0, timer: undefined, problem: "", conflict: false, theirs: "" };
+    draft = { seen, sent: null, id: "", due: 0, timer: undefined, problem: "", conflict: false, theirs: field.defaultValue };
     drafts.set(field.id, draft);
   }
   return draft;
@@ -59,6 +83,7 @@ function draftOf(field) {
 /** @param {HTMLTextAreaElement} field */
 function typed(field) {
   const draft = draftOf(field);
+  outbox.write(nameOf(field), { text: field.value, seen: String(draft.seen) });
   if (!draft.conflict) draft.problem = "";
   draft.due ||= Date.now() + LONGEST;
   clearTimeout(draft.timer);
@@ -77,7 +102,10 @@ function left(field) {
  * @param {HTMLTextAreaElement} field
  */
 function settle(field) {
-  if (field.value === field.defaultValue && field !== document.activeElement) drafts.delete(field.id);
+  if (field.value === field.defaultValue) {
+    outbox.write(nameOf(field), {});
+    if (field !== document.activeElement) drafts.delete(field.id);
+  }
   show();
 }
 
@@ -93,7 +121,10 @@ function fields() {
 /** @param {HTMLTextAreaElement} field */
 function save(field) {
   const draft = drafts.get(field.id);
-  if (!draft || draft.problem || field.value === (draft.sent ?? field.defaultValue)) return;
+  if (!draft || draft.problem) return;
+  const before = draft.sent === null && outbox.all().find((command) => isOf(field, command));
+  if (before) Object.assign(draft, { id: before.id, sent: String(before.args[partOf(field)]) });
+  if (field.value === (draft.sent ?? field.defaultValue)) return;
   clearTimeout(draft.timer);
   const args = { room: field.form?.dataset.autosave, [partOf(field)]: field.value, seen: draft.seen };
   // One at a time: the next one is written on what this one will be.
@@ -167,10 +198,7 @@ function refused(event) {
   for (const [field, draft] of answered(command)) {
     event.preventDefault();
     // After a reload the field shows what the server has: what was typed comes back.
-    if (field.value === field.defaultValue) {
-      draft.theirs = field.value;
-      field.value = String(command.args[partOf(field)]);
-    }
+    if (field.value === field.defaultValue) field.value = String(command.args[partOf(field)]);
     Object.assign(draft, { problem: text, conflict: code === "summary_changed" });
     say(text);
     if (!field.checkVisibility()) tell(text);
@@ -184,14 +212,21 @@ function refused(event) {
  * @returns {[HTMLTextAreaElement, Draft][]}
  */
 function answered(command) {
-  if (command.name !== "summary.draft") return [];
   const all = /** @type {NodeListOf<HTMLTextAreaElement>} */ (document.querySelectorAll(FIELDS));
-  const ours = [...all].filter((field) => field.form?.dataset.autosave === command.args.room && partOf(field) in command.args);
-  return ours.map((field) => {
+  return [...all].filter((field) => isOf(field, command)).map((field) => {
     const draft = draftOf(field);
     draft.sent = null;
     return [field, draft];
   });
+}
+
+/**
+ * Whether the command saves this field.
+ * @param {HTMLTextAreaElement} field
+ * @param {import("./outbox.js").Command} command
+ */
+function isOf(field, { name, args }) {
+  return name === "summary.draft" && field.form?.dataset.autosave === args.room && partOf(field) in args;
 }
 
 /** Which forms have something unsaved, and which fields cannot be saved. */

@@ -109,7 +109,7 @@ function isTyped(field) {
 
 /**
  * @param {(HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement)[]} fields
- * @param {Record<string, string>} values
+ * @param {Partial<Record<string, string>>} values
  */
 function restore(fields, values) {
   if (fields.some((field) => field instanceof HTMLTextAreaElement && field.defaultValue)) return;
@@ -122,10 +122,13 @@ function restore(fields, values) {
   }
 }
 
-/** @param {string} name */
-function stored(name) {
+/**
+ * What is being typed, by the names of its fields.
+ * @param {string} name
+ */
+export function stored(name) {
   try {
-    return /** @type {Record<string, string>} */ (JSON.parse(localStorage.getItem(name) ?? "{}"));
+    return /** @type {Partial<Record<string, string>>} */ (JSON.parse(localStorage.getItem(name) ?? "{}"));
   } catch {
     return {};
   }
@@ -141,10 +144,11 @@ function store(name, fields) {
 }
 
 /**
+ * Keeps what is being typed; nothing is kept if there are no values.
  * @param {string} name
- * @param {Record<string, string>} values
+ * @param {Partial<Record<string, string>>} values
  */
-function write(name, values) {
+export function write(name, values) {
   try {
     if (Object.keys(values).length) localStorage.setItem(name, JSON.stringify(values));
     else localStorage.removeItem(name);

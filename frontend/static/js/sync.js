@@ -2,7 +2,8 @@
  * The page's connection: watches its channels, sends commands, comes back by itself. docs/protocol.md describes the frames.
  *
  * Events on `document`: `plenum:put` (cancelable; before a document is placed), `plenum:applied` (after), `plenum:done` and
- * `plenum:refused` (a command's answer), `plenum:kept` (a command waits in the outbox), `plenum:link` (connected or not).
+ * `plenum:refused` (a command's answer), `plenum:kept` (a command waits in the outbox), `plenum:link` (connected or not),
+ * `plenum:lost` (a room is not theirs any more).
  */
 import * as documents from "./documents.js";
 import * as outbox from "./outbox.js";
