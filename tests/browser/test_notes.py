@@ -335,6 +335,27 @@ async def test_who_is_moved_away_is_told_and_keeps_nothing(writes: Writes, group
     await anna.page.wait_for_function(STORED, arg=0)
 
 
+async def test_who_is_moved_while_offline_is_told_what_did_not_arrive(writes: Writes, group: Evening, moderator: Person) -> None:
+    async with Line(group.server.url) as line:
+        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
+        await anna.types("Anfang. ")
+        await ben.sees("Anfang.")
+        await anna.is_in("saved")
+        await line.cut()
+        await anna.is_in("offline")
+        await anna.types("Im Tunnel.")
+        shown = await moderator.sees(lambda shown: shown["rooms"]["room/1-1"]["people"])
+        tag = next(one["id"] for one in shown if one["name"] == "Anna")
+        await moderator.do("room.move", person=tag, to="1-2")
+        await line.mend()
+        await anna.is_in("late")
+        await anna.sees("Anfang. Im Tunnel.")
+        await expect(anna.text).to_have_attribute("contenteditable", "false")
+        await expect(anna.page.get_by_role("button", name="Go in")).to_be_visible()
+        await anna.page.wait_for_function(STORED, arg=0)
+        assert "Tunnel" not in await ben.words()
+
+
 async def test_when_the_room_is_over_its_notes_stay_to_be_read(writes: Writes, group: Evening, moderator: Person) -> None:
     anna, ben = await writes("Anna"), await writes("Ben")
     await anna.types("Bis zuletzt.")

@@ -250,7 +250,7 @@ class Session {
       this.ended = true;
       this.right = "read";
       this.editor.refresh();
-      return this.announce("closed");
+      return this.announce(code === FORBIDDEN && this.unsaved ? "late" : "closed");
     }
     if (code === TOO_LARGE) this.full = true;
     this.after("offline", this.attempts ? 0 : OFFLINE_AFTER, () => this.announce("offline"));

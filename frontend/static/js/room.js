@@ -21,7 +21,7 @@ const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
 /** The next notice of each end, by its document. */
 const told = /** @type {Map<string, number>} */ (new Map());
 
-/** Whether this room is not theirs any more; what comes next says whether there is another, or else the page of all of them does. */
+/** Whether this room is not theirs any more; what comes next says whether there is another, or else the page itself does. */
 let lost = false;
 
 const card = /** @type {HTMLFormElement | null} */ (document.getElementById("card"));
@@ -203,7 +203,9 @@ function elsewhere() {
   const place = document.getElementById("seat");
   const seat = /** @type {HTMLElement | null} */ (place?.querySelector("[data-room]") ?? null);
   const moved = place && seat && "open" in seat.dataset && seat.dataset.room !== place.dataset.here;
-  if (lost && !moved) return location.replace(`/e/${document.body.dataset.slug}/rooms`);
+  // What is only on this page can be copied from it.
+  if (lost && !moved && !["offline", "saving", "full", "late"].includes(notes?.dataset.state ?? ""))
+    return place?.dataset.out ? location.replace(place.dataset.out) : location.reload();
   if (!place || !seat) return;
   if (moved && place.hidden) tell(seat.querySelector("[role=status]")?.textContent?.trim() ?? "");
   place.hidden = !moved;
