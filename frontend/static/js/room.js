@@ -55,6 +55,7 @@ autosave();
 if (card) draft(card, document.body.dataset.slug ?? "");
 void start().then(read);
 if (notes) near.observe(notes);
+notes?.addEventListener("notes:state", elsewhere);
 
 /** The editor of the notes is large: it comes when somebody comes near it, and again after a connection that was lost meanwhile. */
 async function open() {
