@@ -183,8 +183,10 @@ async def test_what_nobody_has_confirmed_is_mended_and_confirmed_by_a_moderator_
 
 
 async def test_a_vote_sends_a_number_and_a_move_only_what_has_moved(evening: Evening) -> None:
-    await proposes(evening, "1-1", "Mehr Bänke", "Mehr Bäume", "Mehr Bienen")
     home = await evening.person(None, "board")
+    await proposes(evening, "1-1", "Mehr Bänke", "Mehr Bäume", "Mehr Bienen")
+    # Else what is new might travel with what was new before.
+    await home.sees(lambda shown: shown["board"]["proposal/3"])
     moderator = await evening.staff("moderator")
     heard = len(home.heard)
     await (await evening.person()).do("proposal.support", card=2)
