@@ -89,7 +89,7 @@ function done(event) {
   if (command.name === "room.move") people.clear();
   const details = form?.closest("details:not([data-key])");
   if (details instanceof HTMLDetailsElement) details.open = false;
-  if (form && command.name !== "card.support") tell(text("done"));
+  if (form && !["card.support", "card.order"].includes(command.name)) tell(text("done"));
 }
 
 /** @param {Event} event */
