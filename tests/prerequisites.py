@@ -15,14 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first that is there. The headless shell is Chromium without windows around its pages, which are much of what a test costs."""
 
 
 class Need(NamedTuple):
+    """`instead`: the package where there is none of the first name."""
+
     what: str
     why: str
     package: str
     found: Callable[[], bool]
+    instead: str = ""
 
 
 VENV = [
@@ -34,7 +38,13 @@ VENV = [
     ),
 ]
 TESTS = [
-    Need("Chromium", "for the browser tests", "chromium", lambda: any(shutil.which(name) for name in BROWSERS)),
+    Need(
+        "Chromium",
+        "for the browser tests",
+        "chromium-headless-shell",
+        lambda: any(shutil.which(name) for name in BROWSERS),
+        instead="chromium",
+    ),
     Need("a C compiler", "for the C loop and the load client", "gcc", lambda: any(shutil.which(name) for name in ("cc", "gcc"))),
     Need("openssl", "for a certificate of the tests' own", "openssl", lambda: shutil.which("openssl") is not None),
     Need("nginx", "for the example of a proxy", "nginx-light", lambda: Path("/usr/sbin/nginx").exists()),
@@ -61,10 +71,11 @@ def install(missing: list[Need]) -> None:
     root = root_command()
     if not missing or root is None or shutil.which("apt-get") is None:
         return
-    packages = [need.package for need in missing]
-    print("apt-get: installing", *packages, flush=True)
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     subprocess.run([*root, *quiet, "update"], stdout=subprocess.DEVNULL)
+    known = subprocess.run(["apt-cache", "pkgnames"], capture_output=True, text=True).stdout.split()
+    packages = [need.package if need.package in known else need.instead or need.package for need in missing]
+    print("apt-get: installing", *packages, flush=True)
     subprocess.run([*root, *quiet, "install", "-y", "--no-install-recommends", *packages], stdout=subprocess.DEVNULL)
 
 
