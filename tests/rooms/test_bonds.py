@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rooms.bonds import Bonds, Bound, freed, tied
@@ -120,6 +121,18 @@ def test_the_log_holds_no_bond_that_is_not_true_any_more() -> None:
     assert {change.people for change in told} == {(), ("emil", "fatma"), ("cem", "dana")}
     assert same(play.event, play.replayed())
     assert play.replayed().rounds.bonds == play.event.rounds.bonds
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(("together", "apart", "apart", "free")), st.sets(st.sampled_from(PEOPLE), min_size=2))))
+def test_the_rewritten_log_replays_to_the_same_bonds_and_names_nobody_else(said: list[tuple[str, set[str]]]) -> None:
+    play = prepared(of=Kept)
+    for how, people in said:
+        with contextlib.suppress(Refused):
+            bind(play, how, *sorted(people))
+        told = [change for *_, changes in play.rows for change in _READ.decode(changes) if isinstance(change, Bound)]
+        assert {(one.how, one.people) for one in told if one.people} == set(bonds(play))
+        assert same(play.event, play.replayed())
 
 
 # What they do.
@@ -254,6 +267,14 @@ def test_where_hall_and_home_are_apart_nobody_is_put_between_them_later() -> Non
     assert not play.send("dana", "round.join")["waiting"]
     play.send("mona", "room.move", people=["gast"], to=home)
     assert play.event.rounds.items[1].waiting == []
+
+
+def test_who_leads_a_room_and_comes_late_goes_there_though_others_are_emptier() -> None:
+    play = prepared({"name": "A", "capacity": 4, "moderators": ["zoe"]}, {"name": "B", "capacity": 4}, who=PEOPLE[:2])
+    play.send("mona", "round.assign", round=1, who="named", by_hand={"anna": "1-1", "bilal": "1-1"})
+    play.send("mona", "round.open", round=1)
+    play.send("zoe", "room.leave", room="1-1")
+    assert play.send("zoe", "round.join")["room"] == "1-1"
 
 
 # Who sees it.
