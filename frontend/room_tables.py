@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from frontend.directory import Directory, Entry
 from frontend.tables import harmless
 from frontend.words import LANGUAGES, N_, text, wording
+from moderation.breakouts import BondData
 from rooms.breakout import Room
 from rooms.command import Refused
 
@@ -23,6 +25,8 @@ HEADINGS = {
     "email": N_("E-mail"),
     "code": N_("Code"),
     "state": N_("State"),
+    "together": N_("Kept together"),
+    "apart": N_("Kept apart"),
 }
 WHO = ("code", "number", "email", "name")
 """By which columns somebody is known, the surest first."""
@@ -31,6 +35,7 @@ SEVERAL_ROOMS = N_("Several small groups are called “{name}”. Please write t
 TWICE = N_("{name} stands in the table twice.")
 TOO_MANY = N_("“{name}” has {most} seats, and the table gives it {people} people.")
 NO_TABLE = N_("There is no table with two columns, for people and for small groups.")
+ALONE = N_("“{name}” stands only once in the column “{column}”, so it says nothing of anybody else.")
 TOO_LONG = N_("The table has more than {most} lines.")
 
 
@@ -41,28 +46,43 @@ class Mistake(msgspec.Struct, frozen=True):
     text: str
 
 
-def read(table: str, rooms: Sequence[Room], directory: Directory, lang: str) -> tuple[dict[str, str], list[Mistake]]:
-    """Tag → room, and the mistakes. Each line names somebody and their small group; with headings the columns may stand in any
-    order, as in what `write` makes. A line without a small group says nothing."""
+class Table(msgspec.Struct):
+    """What a table says: tag → room, and the groups of those whom it keeps together and apart."""
+
+    by_hand: dict[str, str] = {}
+    keep_together: list[list[str]] = []
+    keep_apart: list[list[str]] = []
+
+
+def read(table: str, rooms: Sequence[Room], directory: Directory, lang: str) -> tuple[Table, list[Mistake]]:
+    """The table, and its mistakes. Each line names somebody and their small group; with headings the columns may stand in any
+    order, as in what `write` makes. Who has the same number or word in a column of bonds belongs to one; none is taken away."""
     lines = _lines(table)
     columns = _columns(lines[0][1]) if lines else None
     if columns is not None:
         lines = lines[1:]
     if not lines or max(len(cells) for _, cells in lines) < 2:
-        return {}, [Mistake(0, text(lang, NO_TABLE))]
+        return Table(), [Mistake(0, text(lang, NO_TABLE))]
     if len(lines) > MOST_LINES:
-        return {}, [Mistake(0, text(lang, TOO_LONG).format(most=MOST_LINES))]
+        return Table(), [Mistake(0, text(lang, TOO_LONG).format(most=MOST_LINES))]
     by_hand: dict[str, str] = {}
+    bonds: dict[str, dict[str, list[str]]] = {"together": {}, "apart": {}}
+    seen: set[str] = set()
     mistakes = []
     for number, cells in lines:
         who, where = _who_and_where(cells, columns)
-        if not where:
+        marks = [(how, mark) for how in bonds for mark in re.findall(r"[^\s,;]+", _cell(cells, columns, how).casefold())]
+        if not where and not marks:
             continue
         try:
             person = directory.find(who)
-            if person in by_hand:
+            if person in seen:
                 raise _Wrong(TWICE, name=directory.label(person))
-            by_hand[person] = _room(where, rooms)
+            seen.add(person)
+            for how, mark in dict.fromkeys(marks):
+                bonds[how].setdefault(mark, []).append(person)
+            if where:
+                by_hand[person] = _room(where, rooms)
         except Refused as refused:
             mistakes.append(Mistake(number, wording(refused.code, lang, refused.params)))
         except _Wrong as wrong:
@@ -72,16 +92,23 @@ def read(table: str, rooms: Sequence[Room], directory: Directory, lang: str) -> 
         if sizes[room.id] > room.capacity:
             told = text(lang, TOO_MANY).format(name=room.name, most=room.capacity, people=sizes[room.id])
             mistakes.append(Mistake(0, told))
-    return by_hand, mistakes
+    for how, groups in bonds.items():
+        alone = [mark for mark, people in groups.items() if len(people) == 1]
+        column = text(lang, HEADINGS[how])
+        mistakes += [Mistake(0, text(lang, ALONE).format(name=mark[:80], column=column)) for mark in alone]
+    return Table(by_hand, list(bonds["together"].values()), list(bonds["apart"].values())), mistakes
 
 
-def write(people: Iterable[tuple[Entry, str, str]], lang: str) -> bytes:
-    """(person, small group, state) for a spreadsheet: UTF-8 with a byte order mark and semicolons, no cell a formula."""
+def write(people: Iterable[tuple[Entry, str, str]], bonds: Mapping[str, Sequence[BondData]], lang: str) -> bytes:
+    """(person, small group, state) for a spreadsheet: UTF-8 with a byte order mark and semicolons, no cell a formula. `bonds`: by
+    person."""
     file = StringIO()
     writer = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow([text(lang, heading) for name, heading in HEADINGS.items() if name != "email"])
     for one, room, state in people:
-        row = (room, one.name or one.label, one.registration or "", one.id, state)
+        mine = bonds.get(one.id, ())
+        kept = (", ".join(str(bond["number"]) for bond in mine if bond["how"] == how) for how in ("together", "apart"))
+        row = (room, one.name or one.label, one.registration or "", one.id, state, *kept)
         writer.writerow([harmless(value) for value in row])
     return file.getvalue().encode("utf-8-sig")
 
@@ -114,15 +141,14 @@ def _columns(cells: Sequence[str]) -> dict[str, int] | None:
 
 
 def _who_and_where(cells: Sequence[str], columns: dict[str, int] | None) -> tuple[str, str]:
-    cells = [*cells, ""]
     if columns is None:
-        return cells[0], cells[1]
+        return cells[0], cells[1] if len(cells) > 1 else ""
+    return next((value for name in WHO if (value := _cell(cells, columns, name))), ""), _cell(cells, columns, "room")
 
-    def cell(name: str) -> str:
-        column = columns.get(name, len(cells))
-        return cells[column] if column < len(cells) else ""
 
-    return next((value for name in WHO if (value := cell(name))), ""), cell("room")
+def _cell(cells: Sequence[str], columns: Mapping[str, int] | None, name: str) -> str:
+    column = (columns or {}).get(name, len(cells))
+    return cells[column] if column < len(cells) else ""
 
 
 def _room(where: str, rooms: Sequence[Room]) -> str:

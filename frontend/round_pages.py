@@ -18,15 +18,17 @@ from frontend import render, room_tables
 from frontend.asked import Asked, Page, arguments, fields_of, status, told
 from frontend.directory import Directory
 from frontend.words import N_, SPOKEN, not_met, text
+from moderation.breakouts import BondData, bonds_of
 from moderation.capabilities import decide
 from moderation.event import Event
 from moderation.roles import MODERATOR, actor
 from moderation.shape import words
-from rooms.assigning import Assign
-from rooms.breakout import Room, Round, tag
+from rooms.assigning import Assign, with_bonds
+from rooms.bonds import Bonds
+from rooms.breakout import Room, Round, tag, tagged
 from rooms.command import Refused
 
-HERE = ("round.edit", "round.copy", "round.remove", "round.open", "room.add", "room.edit", "room.remove")
+HERE = ("round.edit", "round.copy", "round.remove", "round.open", "round.bind", "room.add", "room.edit", "room.remove")
 """The commands of a round's own page."""
 CONDITIONS = ("topics", "languages", "together", "apart", "moderator", "anew")
 SEEDS = 1_000_000
@@ -79,6 +81,7 @@ async def round(asked: Asked, refused: Refused | None = None, form: dict[str, An
             rooms=[room_form(event, directory, one) for one in event.rounds.of(item)],
             directory=[one.label for one in directory.entries.values()],
             without=directory.sorted(without),
+            bonds=bonds_by_tag(event, event.rounds.bonds),
             topics=_topics(asked),
             spoken=SPOKEN,
             form=form or {},
@@ -97,6 +100,9 @@ async def round(asked: Asked, refused: Refused | None = None, form: dict[str, An
 
 async def _change(asked: Asked, number: int, fields: dict[str, Any]) -> Response:
     name, id = fields.get("name", ""), fields.get("id", "") or str(uuid.uuid4())
+    if "how" in fields:
+        # A button of the form that moves people.
+        name, fields = "round.bind", {"people[]": fields.get("people[]", []), "how": fields["how"]}
     if name not in HERE:
         raise Refused("unknown_command", field="name")
     sent = {key: value for key, value in fields.items() if key not in ("name", "id", "moderator[]", "note_taker")}
@@ -138,6 +144,11 @@ def room_form(event: Event, directory: Directory, room: Room) -> dict[str, Any]:
     }
 
 
+def bonds_by_tag(event: Event, bonds: Bonds) -> dict[str, list[BondData]]:
+    """With whom the organisers want people, by their tags."""
+    return {tag(event, person): bonds_of(bonds, person) for bond in bonds.values() for person in bond.people}
+
+
 def _of_round(key: str, number: int) -> bool:
     kind, _, id = key.partition("/")
     return kind in ("room", "result") and id.partition("-")[0] == str(number)
@@ -159,12 +170,13 @@ async def assign(asked: Asked) -> Response:
     mistakes: list[room_tables.Mistake] = []
     if table is not None:
 
-        def read() -> tuple[dict[str, str], list[room_tables.Mistake]]:
+        def read() -> tuple[room_tables.Table, list[room_tables.Mistake]]:
             rooms = asked.evening.event.rounds.of(asked.evening.event.rounds.get(number))
             return room_tables.read(table, rooms, _directory(asked), asked.lang)
 
-        by_hand, mistakes = await asked.evening.read(read)
-        fields |= {"by_hand": _packed(by_hand), "who": "named"}
+        said, mistakes = await asked.evening.read(read)
+        fields |= {"by_hand": _packed(said.by_hand), "who": "named"}
+        fields |= {"keep_together": _joined(said.keep_together), "keep_apart": _joined(said.keep_apart)}
     if fields.get("do") == "confirm":
         id = fields.get("id", "") or str(uuid.uuid4())
         try:
@@ -188,18 +200,20 @@ def _preview(
         event, problem = asked.evening.event, refused
         item = event.rounds.get(number)
         result: dict[str, Any] | None = None
+        bonds: Bonds = {}
         if not mistakes:
             try:
                 command = msgspec.structs.replace(_wanted(number, fields), preview=True)
                 now = asked.site.now(asked.evening)
                 result = decide(event, actor(event, asked.person), "round.assign", command, now).result
+                bonds = with_bonds(event, tagged(event), command)
             except Refused as wrong:
                 problem = problem or wrong
         return asked.page(
             "assign.html",
             422 if mistakes else 200 if problem is None else status(problem),
             item=item,
-            result=shown(event, _directory(asked), item, result, fields, asked.lang) if result else None,
+            result=shown(event, _directory(asked), item, result, bonds, fields, asked.lang) if result else None,
             options=fields,
             earlier=earlier(event, item),
             mistakes=mistakes,
@@ -212,7 +226,7 @@ def _preview(
 
 
 def shown(
-    event: Event, directory: Directory, item: Round, result: dict[str, Any], fields: dict[str, Any], lang: str
+    event: Event, directory: Directory, item: Round, result: dict[str, Any], bonds: Bonds, fields: dict[str, Any], lang: str
 ) -> dict[str, Any]:
     """A preview with names: rooms with their people, who waits, and what is not met, in words."""
     rooms = event.rounds.of(item)
@@ -240,6 +254,7 @@ def shown(
             }
             for room in rooms
         ],
+        "bonds": bonds_by_tag(event, bonds),
         "moved": set(_unpacked(fields.get("moved", ""))),
         "waiting": directory.sorted(result["waiting"]),
         "unmet": sorted(unmet.items()),
@@ -287,6 +302,8 @@ def _wanted(number: int, fields: dict[str, Any]) -> Assign:
         "unassigned": fields.get("unassigned") == "on",
         "by_hand": _unpacked(fields.get("by_hand", "")),
         "moved": _unpacked(fields.get("moved", "")),
+        "keep_together": [group.split(",") for group in fields.get("keep_together", "").split()],
+        "keep_apart": [group.split(",") for group in fields.get("keep_apart", "").split()],
         "after": fields.get("after") or None,
     }
     try:
@@ -298,6 +315,11 @@ def _wanted(number: int, fields: dict[str, Any]) -> Assign:
 def _packed(rooms: dict[str, str]) -> str:
     """Person → room in few bytes, for a hidden field."""
     return " ".join(f"{person}.{room}" for person, room in rooms.items())
+
+
+def _joined(groups: list[list[str]]) -> str:
+    """People, group by group, for a hidden field."""
+    return " ".join(",".join(group) for group in groups)
 
 
 def _unpacked(text: str) -> dict[str, str]:
@@ -323,12 +345,15 @@ async def csv(asked: Asked) -> Response:
             for one in directory.sorted(tag(event, person) for person in room.seats)
         ]
         seated = {person for room in rooms for person in room.seats}
-        for state, others in ((WAITING, item.waiting), (NO_ROOM, [one for one in event.rounds.people if one not in item.waiting])):
+        bound = (one for bond in event.rounds.bonds.values() for one in bond.people)
+        without = dict.fromkeys(one for one in (*event.rounds.people, *bound) if one not in item.waiting)
+        for state, others in ((WAITING, item.waiting), (NO_ROOM, without)):
             ids = (tag(event, one) for one in others if one not in seated)
             people += [(one, "", text(asked.lang, state)) for one in directory.sorted(ids)]
         name = f"{asked.evening.slug}-{number}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return Response(room_tables.write(people, asked.lang), media_type="text/csv; charset=utf-8", headers=headers)
+        content = room_tables.write(people, bonds_by_tag(event, event.rounds.bonds), asked.lang)
+        return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
 
     return await asked.evening.read(look)
 

@@ -202,6 +202,10 @@ REFUSALS = {
     "table_stays": N_("A table stays where it is. Its people can take part with a phone of their own, and then change."),
     "room_too_small": N_("{people} people have a seat in this small group already. It cannot have fewer seats than that."),
     "round_begun": N_("This round has begun, so that nothing of it is removed any more. You can close it, or single small groups."),
+    "too_few_people": N_("Please choose the people first: at least two who are to be kept together or apart."),
+    "bonds_contradict": N_(
+        "Two of these people would be kept together and apart at once. Please choose one of them and press “As they wish” first."
+    ),
     "assignment_changed": N_("People have come, gone or moved meanwhile. Please look at the preview again; nothing is done yet."),
     "unknown_name": N_("Nobody is known as “{name}”. Please choose from the list, or write a name as it stands there."),
     "ambiguous_name": N_("Several people are called “{name}”. Please choose the one from the list who is meant."),

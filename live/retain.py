@@ -41,7 +41,7 @@ async def watch(desks: Desks) -> None:
     while True:
         for desk in list(desks.open.values()):
             try:
-                if is_due(desk) and (_people(desk) or desk.event.talk.kept() or noted(desk.event, desk.now())):
+                if is_due(desk) and _left(desk):
                     LOGGER.info("retained", extra={"fields": {"event": desk.slug, **await retain(desk)}})
             except (Refused, Unavailable) as error:
                 LOGGER.warning("cannot delete the personal data of %s: %s", desk.slug, error)
@@ -59,6 +59,12 @@ async def retain(desk: Desk, *, early: bool = False) -> dict[str, Any]:
 def is_due(desk: Desk) -> bool:
     """Whether the deletion date has come; an event without facts has none."""
     return bool(desk.event.programme.ends) and desk.now() >= due(desk.event)
+
+
+def _left(desk: Desk) -> bool:
+    """Whether there is anything to delete."""
+    event = desk.event
+    return bool(_people(desk) or event.talk.kept() or event.rounds.bonds or noted(event, desk.now()))
 
 
 def _people(desk: Desk) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from moderation.event import Event
 from moderation.shape import Names, iso, words
+from rooms.bonds import Bonds
 from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, is_open, self_of, tag
 from rooms.help import Call
 from rooms.talk import following
@@ -70,12 +71,20 @@ class RoundLineData(TypedDict):
     people: int
 
 
+class BondData(TypedDict):
+    """That somebody is kept `together` or `apart` with all others who have the same number."""
+
+    how: str
+    number: int
+
+
 class UnseatedData(TypedDict):
     """Somebody without a room in the current round, by their tag; `number`: among those who take part."""
 
     id: str
     name: str
     number: int
+    bonds: list[BondData]
 
 
 class PlanData(TypedDict):
@@ -184,8 +193,10 @@ class WorkData(TypedDict):
 
 class OverviewData(RoomData, WorkData):
     """`room/<id>` in `rooms`. `cards`, `proposed`, `hands` and `active` travel as counts; `away`: how many seats are held;
-    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty."""
+    `summary`: its state, or empty; `help`: `waiting`, `coming` or `here`, or empty; `bonds`: of its people, by their
+    tags, until the round is over."""
 
+    bonds: dict[str, list[BondData]]
     away: int
     summary: str
     help: str
@@ -249,7 +260,12 @@ def plan(event: Event, names: Names) -> PlanData:
     others = [person for person in event.rounds.people if person not in seated and person not in waiting] if rooms else []
 
     def line(person: str) -> UnseatedData:
-        return {"id": tag(event, person), "name": name_of(event, names, person), "number": event.rounds.numbers.get(person, 0)}
+        return {
+            "id": tag(event, person),
+            "name": name_of(event, names, person),
+            "number": event.rounds.numbers.get(person, 0),
+            "bonds": bonds_of(event.rounds.bonds, person),
+        }
 
     return {
         "rounds": [_round_line(event, one) for one in event.rounds.items.values()],
@@ -374,13 +390,20 @@ def overview(event: Event, names: Names, id: str, lang: str) -> OverviewData:
     """A room in the line of all rooms."""
     one, call = event.rounds.rooms[id], event.help.calls.get(id)
     summary = event.results.summaries.get(id)
+    bonds = event.rounds.bonds if event.rounds.items[one.round].state != "closed" else {}
     return {
         **room(event, names, id, lang),
         **work(event, id),
+        "bonds": {tag(event, person): found for person in one.seats if (found := bonds_of(bonds, person))},
         "away": sum(seat.away_since is not None for seat in one.seats.values()),
         "summary": summary.state if summary else "",
         "help": "" if call is None else "here" if _is_there(one, call) else "coming" if call.by else "waiting",
     }
+
+
+def bonds_of(bonds: Bonds, person: str) -> list[BondData]:
+    """With whom the organisers want this person."""
+    return [{"how": bond.how, "number": number} for number, bond in sorted(bonds.items()) if person in bond.people]
 
 
 def work(event: Event, id: str) -> WorkData:

@@ -15,6 +15,7 @@ from moderation.queue import STILL_POSSIBLE
 from rooms import (
     announcements,
     assigning,
+    bonds,
     contributions,
     inbox,
     joining,
@@ -49,6 +50,7 @@ COMMANDS: Commands = {
     **retention.COMMANDS,
     **rounds.COMMANDS,
     **assigning.COMMANDS,
+    **bonds.COMMANDS,
     **participation.COMMANDS,
     **tables.COMMANDS,
     **preparing.COMMANDS,
@@ -73,6 +75,7 @@ _APPLY: Changes = {
     **retention.CHANGES,
     **rounds.CHANGES,
     **participation.CHANGES,
+    **bonds.CHANGES,
     **tables.CHANGES,
     **preparing.CHANGES,
     **results.CHANGES,
@@ -128,6 +131,7 @@ AnyChange = (
     | participation.Waits
     | participation.WentAway
     | participation.AtTable
+    | bonds.Bound
     | tables.Seated
     | tables.Renewed
     | preparing.Edited
@@ -192,7 +196,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for capability in (contributions, register, inbox, results, talk, calls, announcements):
+    for capability in (contributions, register, inbox, results, talk, calls, announcements, bonds):
         change = capability.forgotten(change)
     return change
 

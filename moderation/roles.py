@@ -63,6 +63,7 @@ MAY_SEND = {
     "round.remove": MODERATOR,
     "round.join": EVERYBODY,
     "round.assign": MODERATOR,
+    "round.bind": MODERATOR,
     "round.open": MODERATOR,
     "round.close": MODERATOR,
     "round.recall": MODERATOR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rooms.seating import lot
+from rooms.seating import company, lot, shunned
 
 if TYPE_CHECKING:
     from rooms.assignment import Conditions, Slot, Wish
@@ -85,6 +85,6 @@ def _stays(wish: Wish, conditions: Conditions) -> bool:
     return bool(
         wish.fixed
         or (conditions.moderator and wish.moderates)
-        or (conditions.together and wish.together)
-        or (conditions.apart and wish.apart)
+        or company(wish, conditions)
+        or shunned(wish, conditions)
     )

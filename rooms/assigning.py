@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from rooms.assignment import Assignment, Conditions, Slot, Wish, assign
+from rooms.bonds import Bonds, log, tied
 from rooms.breakout import (
     TABLE,
+    How,
     Number,
-    Participant,
     Round,
     named,
     own_self,
@@ -22,7 +23,8 @@ from rooms.breakout import (
 )
 from rooms.command import Actor, Command, Commands, Outcome, Refused
 from rooms.entrance import keyed
-from rooms.participation import Assigned, check_no_table, emptiest, fill, slots_of, wish_of
+from rooms.known import Known, slots_of
+from rooms.participation import Assigned, check_no_table, emptiest, fill
 from rooms.unmet import Unmet, unmet
 
 if TYPE_CHECKING:
@@ -33,16 +35,18 @@ Who = Literal["taking_part", "registered", "checked_in", "named"]
 """Who takes part or waits; who is registered; who has checked in; nobody but who is given a room by hand."""
 ByHand = Annotated[dict[str, str], msgspec.Meta(max_length=5_000)]
 """Person → room."""
+Groups = Annotated[tuple[tuple[str, ...], ...], msgspec.Meta(max_length=5_000)]
+"""People, group by group."""
 
 
 class Assign(Command, frozen=True):
     """Say who goes where. `people`: those to be assigned, instead of `who`, of whom `place` and `unassigned` choose some;
     `by_hand`: before everything else; `after`: the groups of that round go on to the next room each, their hosts stay; `moved`:
-    after the lot, and nobody else moves for it; `preview`: only tell; `seen`: the digest of what was told, which must not be
-    another one now."""
+    after the lot, and nobody else moves for it; `keep_together`, `keep_apart`: more bonds; `preview`: only tell; `seen`: the digest
+    of what was told, which must not be another one now. Without `conditions` those of the round's last lot count."""
 
     round: Number
-    conditions: Conditions = Conditions()
+    conditions: Conditions | None = None
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
     people: tuple[str, ...] = ()
     who: Who = "taking_part"
@@ -51,6 +55,8 @@ class Assign(Command, frozen=True):
     by_hand: ByHand = msgspec.field(default_factory=dict)
     after: Number | None = None
     moved: ByHand = msgspec.field(default_factory=dict)
+    keep_together: Groups = ()
+    keep_apart: Groups = ()
     preview: bool = False
     seen: str = ""
 
@@ -60,7 +66,8 @@ class Assign(Command, frozen=True):
 
 def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outcome:
     """The result says who goes where and which condition could not be met. Refuses `unknown_round`, `round_closed`, `unknown_room`,
-    `unknown_person`, `table_stays`, `room_full`, and `assignment_changed` if it is another one than was seen."""
+    `unknown_person`, `table_stays`, `room_full`, `too_few_people`, `bonds_contradict`, and `assignment_changed` if it is another
+    one than was seen."""
     round = event.rounds.get(command.round)
     if round.state == "closed":
         raise Refused("round_closed", field="round")
@@ -69,11 +76,19 @@ def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outc
     moved = _rooms_by_hand(event, round, command.moved, known, "moved")
     check_no_table((*by_hand, *moved), "people")
     onward, left_behind = _onward(event, round, event.rounds.get(command.after)) if command.after else ({}, [])
-    wishes = _wishes(event, round, command, by_hand, onward, known)
-    slots = slots_of(event, round, but={wish.person for wish in wishes})
-    made = assign(wishes, slots, command.conditions, command.seed)
+    conditions = command.conditions or round.drawn or Conditions()
+    bonds = with_bonds(event, known, command)
+    lot = Known(event, round, bonds)
+    wishes = _wishes(event, round, command, by_hand, onward, known, lot)
+    if conditions.anew:
+        met = _met(event, round)
+        wishes = [msgspec.structs.replace(wish, met=frozenset(met.get(wish.person, ()))) for wish in wishes]
+    stay = _staying(event, round, wishes)
+    wishes += [msgspec.structs.replace(lot.wish(person, room), held=True) for person, room in stay.items()]
+    slots = slots_of(event, round, but=[wish.person for wish in wishes])
+    made = assign(wishes, slots, conditions, command.seed)
     _check_by_hand(by_hand, made)
-    made = _adjust(made, moved, wishes, slots, command.conditions)
+    made = _without(_adjust(made, moved, wishes, slots, conditions), stay)
     made = msgspec.structs.replace(
         made, unmet=(*made.unmet, *(Unmet("fixed", one, made.seats[one], "full") for one in left_behind if one in made.seats))
     )
@@ -84,9 +99,23 @@ def assign_people(event: Event, actor: Actor, command: Assign, now: int) -> Outc
         raise Refused("assignment_changed", field="seen")
     if over := [one.room for one in made.unmet if one.condition == "capacity" and one.room]:
         raise Refused("room_full", field="moved", room=emptiest(event, round), full=over[0])
-    outcome = Outcome([Assigned(round.number, command.seed, made.seats, made.waiting, command.conditions)], result)
-    fill(event, outcome, round)
+    drawn = None if command.who == "named" else conditions
+    outcome = Outcome([Assigned(round.number, command.seed, made.seats, made.waiting, drawn)], result)
+    log(event, outcome, bonds)
+    fill(event, outcome, round, bonds=bonds)
     return outcome
+
+
+def with_bonds(event: Event, known: dict[str, str], command: Assign) -> Bonds:
+    """The event's bonds, and those that the command brings. Refuses `unknown_person`, `too_few_people`, `bonds_contradict`."""
+    bonds: Bonds = event.rounds.bonds
+    kinds: tuple[tuple[How, Groups], ...] = (("together", command.keep_together), ("apart", command.keep_apart))
+    for how, groups in kinds:
+        for group in groups:
+            people = [named(event, known, one, f"keep_{how}") for one in group]
+            check_no_table(people, f"keep_{how}")
+            bonds = tied(bonds, how, people)
+    return bonds
 
 
 def _rooms_by_hand(event: Event, round: Round, given: dict[str, str], known: dict[str, str], field: str) -> dict[str, str]:
@@ -98,7 +127,7 @@ def _rooms_by_hand(event: Event, round: Round, given: dict[str, str], known: dic
 
 
 def _wishes(
-    event: Event, round: Round, command: Assign, by_hand: dict[str, str], onward: dict[str, str], known: dict[str, str]
+    event: Event, round: Round, command: Assign, by_hand: dict[str, str], onward: dict[str, str], known: dict[str, str], lot: Known
 ) -> list[Wish]:
     """What is known of those who are to be assigned. Who leads a room, and who is given one by hand, is among them."""
     rooms = event.rounds.of(round)
@@ -108,15 +137,20 @@ def _wishes(
     check_no_table(people, "people")
     seated = {person for room in rooms for person in room.seats} if command.unassigned else set()
     leaders = [person for room in rooms for person in (*room.moderators, room.note_taker) if person and person not in seated]
-    met = _met(event, round) if command.conditions.anew else {}
     wishes = []
     for person in dict.fromkeys((*people, *leaders, *by_hand)):
-        fixed = by_hand.get(person) or onward.get(person, "")
-        wish = wish_of(event, person, round, event.rounds.people.get(person, Participant()), fixed)
+        wish = lot.wish(person, by_hand.get(person) or onward.get(person, ""))
         chosen = person in people and person not in seated and command.place in ("", wish.place)
         if chosen or person in leaders or person in by_hand:
-            wishes.append(msgspec.structs.replace(wish, met=frozenset(met.get(person, ()))))
+            wishes.append(wish)
     return wishes
+
+
+def _staying(event: Event, round: Round, wishes: Iterable[Wish]) -> dict[str, str]:
+    """Who has a seat and is not assigned now, and where: others may belong to them, or must not meet them."""
+    assigned = {wish.person for wish in wishes}
+    rooms = [room for room in event.rounds.of(round) if not room.closed]
+    return {one: room.id for room in rooms for one in room.seats if one not in assigned and not one.startswith(TABLE)}
 
 
 def _chosen(event: Event, round: Round, command: Assign, known: dict[str, str]) -> list[str]:
@@ -169,6 +203,14 @@ def _adjust(
     over = [Unmet("capacity", room=slot.id, why="full") for slot in slots if sizes[slot.id] + slot.taken > slot.capacity]
     waiting = tuple(person for person in made.waiting if person not in seats)
     return Assignment(seats, waiting, (*over, *sorted(unmet(wishes, slots, conditions, seats))))
+
+
+def _without(made: Assignment, stay: dict[str, str]) -> Assignment:
+    """The lot without those who stay where they are, but for what others have to do with it."""
+    still = {person for person, room in stay.items() if made.seats[person] == room}
+    seats = {person: room for person, room in made.seats.items() if person not in still}
+    told = (one for one in made.unmet if one.person not in still or one.condition in ("together", "apart"))
+    return Assignment(seats, made.waiting, tuple(told))
 
 
 def _told(event: Event, round: Round, made: Assignment) -> dict[str, Any]:

@@ -12,9 +12,9 @@ meet does not meet, they rather wait; so do people of hall and home where these 
 break these two. Nobody waits while there is a free seat that they may take. Whatever is not met is in `unmet`. No single person
 could move to a room with at least two people fewer without losing anything. The order of the input does not matter.
 
-What gives way to what, the first being the last to give way: a seat, a moderator, company (`together`), a language, a topic (any
-of those that were named), equal sizes, mixture, a better liked topic, new company (`anew`). So if need be people sit where they do
-not understand; it is said.
+What gives way to what, the first being the last to give way: a seat, a moderator, company (`bond`, then `together`), a language, a
+topic (any of those that were named), equal sizes, mixture, a better liked topic, new company (`anew`). So if need be people sit
+where they do not understand; it is said.
 
 What is best: with one condition only, of `moderator`, `languages`, `topics` and `places="mixed"`, and nobody who keeps a room, it
 cannot be met more often among those who have a seat, and sizes cannot be more equal then (for moderators and mixture: if no room
@@ -28,7 +28,7 @@ languages and moderators.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -36,14 +36,15 @@ import msgspec
 from rooms.allotment import divide, lead
 from rooms.anew import mix_anew
 from rooms.moves import even, make_room, mend, mix, prefer, trade
-from rooms.seating import Party, Seating, bits, lot, may_take, shared
+from rooms.seating import Key, Party, Seating, bits, company, lot, may_take, shared, shunned
 from rooms.unmet import Unmet, unmet
 
 
 class Wish(msgspec.Struct, frozen=True):
     """What is known of a person. topics: the dearest first, none means all the same; languages: none means all; together, apart:
-    people with the same key stay together, must not meet; fixed: the id of the room they have and keep; met: with whom they have
-    been in a room before."""
+    people with the same key stay together, must not meet; bond, parted: the same, as the organisers want it; fixed: the id of the
+    room they have and keep; held: they sit there already, and nobody else gets that seat; met: with whom they have been in a room
+    before."""
 
     person: str
     place: Literal["hall", "home"] = "home"
@@ -52,7 +53,10 @@ class Wish(msgspec.Struct, frozen=True):
     moderates: bool = False
     together: str = ""
     apart: str = ""
+    bond: int = 0
+    parted: tuple[int, ...] = ()
     fixed: str = ""
+    held: bool = False
     met: frozenset[str] = frozenset()
 
 
@@ -69,8 +73,8 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What counts. places: rooms for hall and home as it comes, each in proportion, or each for one of them only; anew: as few as
-    possible with somebody they have met."""
+    """What counts. places: rooms for hall and home as it comes, each in proportion, or each for one of them only; together, apart:
+    people's own keys, those of the organisers count always; anew: as few as possible with somebody they have met."""
 
     topics: bool = False
     places: Literal["any", "mixed", "apart"] = "any"
@@ -124,18 +128,18 @@ def late(
 
     sizes: people by room, with the seats that are held; `taken` for a room without an entry. known: what is known of people, by
     room; without it nobody can be kept together, apart or mixed. Of the rooms with a free seat that they may take, it is one
-    without a moderator if they are one, then their group's, with their language, with a topic of theirs, the emptiest, the one
-    with the fewest from the same place (if mixed), with the topic they like best."""
+    without a moderator if they are one, then that of their company, with their language, with a topic of theirs, the emptiest, the
+    one with the fewest from the same place (if mixed), with the topic they like best."""
     known = known or {}
 
     def size(slot: Slot) -> int:
         return sizes.get(slot.id, slot.taken)
 
-    def losses(slot: Slot) -> tuple[bool, bool, bool, bool, int, int, int, bytes]:
+    def losses(slot: Slot) -> tuple[bool, list[bool], bool, bool, int, int, int, bytes]:
         people = known.get(slot.id, ())
         return (
             conditions.moderator and wish.moderates and any(one.moderates for one in people),
-            conditions.together and bool(wish.together) and all(one.together != wish.together for one in people),
+            [all(key not in company(one, conditions) for one in people) for key in company(wish, conditions)],
             conditions.languages and not shared(wish.languages, slot.languages),
             conditions.topics and bool(wish.topics) and slot.topic not in wish.topics,
             size(slot),
@@ -145,8 +149,8 @@ def late(
         )
 
     may = [slot for slot in rooms if size(slot) < slot.capacity and may_take(wish, slot, known.get(slot.id, ()), conditions)]
-    kept = [slot for slot in rooms if slot.id == wish.fixed and size(slot) < slot.capacity]
-    return min(kept or may, key=losses).id if kept or may else None
+    kept = [slot for slot in may if slot.id == wish.fixed]
+    return min(kept or may, key=losses).id if may else None
 
 
 # The steps of `assign`
@@ -155,7 +159,7 @@ def late(
 def keep_fixed(seating: Seating) -> list[Wish]:
     """Who has a room keeps it, if it exists and has a seat; returns the others."""
     others = []
-    for wish in seating.wishes:
+    for wish in sorted(seating.wishes, key=lambda wish: not wish.held):
         room = seating.number.get(wish.fixed, -1)
         if room >= 0 and seating.free >> room & 1:
             seating.put(seating.party([wish], pinned=True), room)
@@ -165,18 +169,40 @@ def keep_fixed(seating: Seating) -> list[Wish]:
 
 
 def group(seating: Seating, wishes: Iterable[Wish]) -> list[Party]:
-    """Who wants to stay together is one party; not those who must not meet, nor hall and home if no room is for both. The lot of a
-    group is that of the first by name: with the best lot of all of them, groups would have better chances."""
-    groups: dict[tuple[str, ...], list[Wish]] = {}
-    separate = not seating.open["hall"] & seating.open["home"]
-    for wish in wishes:
-        key = (wish.together, wish.place if separate else "") if seating.conditions.together and wish.together else (wish.person,)
-        if seating.conditions.apart and wish.apart and any(one.apart == wish.apart for one in groups.get(key, ())):
-            key = (wish.person,)
-        groups.setdefault(key, []).append(wish)
+    """Who belongs together is one party: by the organisers' bonds first, then by people's own words, where a word of one of a bond
+    brings all of it along. The lot of a group is that of the first by name: with the best lot of all of them, groups would have
+    better chances."""
+    bonded = unite(seating, [[wish] for wish in wishes], lambda wish: wish.bond)
+    groups = unite(seating, bonded, lambda wish: wish.together) if seating.conditions.together else bonded
     drawn = {wish.person: number for number, wish in enumerate(seating.wishes)}
-    lots = sorted(groups.values(), key=lambda people: drawn[min(wish.person for wish in people)])
+    lots = sorted(groups, key=lambda people: drawn[min(wish.person for wish in people)])
     return [seating.party(people) for people in lots]
+
+
+def unite(seating: Seating, groups: Iterable[list[Wish]], key: Callable[[Wish], Key]) -> list[list[Wish]]:
+    """Groups whose people share a key are one. Not those with people who must not meet, nor hall and home if no room is for both;
+    nor does a group join another one if no room is large enough for both: somebody would be cut off from it."""
+    separate = not seating.open["hall"] & seating.open["home"]
+    largest = max((seating.slots[room].capacity - seating.size[room] for room in seating.rooms), default=0)
+    of_key: dict[tuple[Key, str], int] = {}
+    united: list[list[Wish]] = []
+    shuns: list[set[Key]] = []
+    for people in sorted(groups, key=len, reverse=True):
+        mine = len(united)
+        united.append(people)
+        shuns.append({shun for wish in people for shun in shunned(wish, seating.conditions)})
+        keys = dict.fromkeys((key(wish), wish.place if separate else "") for wish in people if key(wish))
+        for known in keys:
+            other = of_key.setdefault(known, mine)
+            fits = len(people) == 1 or len(united[mine]) + len(united[other]) <= largest
+            if other != mine and fits and shuns[mine].isdisjoint(shuns[other]):
+                united[other] += united[mine]
+                shuns[other] |= shuns[mine]
+                united[mine] = []
+                if len(keys) > 1:
+                    of_key |= {known: other for known, number in of_key.items() if number == mine}
+                mine = other
+    return [people for people in united if people]
 
 
 def draw(seating: Seating, parties: Sequence[Party]) -> tuple[list[Party], list[Party]]:
@@ -208,34 +234,47 @@ def draw(seating: Seating, parties: Sequence[Party]) -> tuple[list[Party], list[
 
 def follow(seating: Seating, parties: Iterable[Party]) -> list[Party]:
     """Groups of which somebody has a room go there, as many as fit; returns the others."""
-    if not seating.conditions.together:
-        return list(parties)
-    mates: dict[str, Counter[int]] = {}
+    mates: dict[Key, Counter[int]] = {}
     for party in seating.seated():
-        if party.people[0].together:
-            mates.setdefault(party.people[0].together, Counter())[party.room] += 1
+        for key in company(party.people[0], seating.conditions):
+            mates.setdefault(key, Counter())[party.room] += 1
     others = []
-    for party in parties:
-        rooms = mates.get(party.people[0].together)
+    for party in parties if mates else ():
+        keys = {key for wish in party.people for key in company(wish, seating.conditions)}
+        bonds = [mates[key] for key in keys if key in mates and isinstance(key, int)]
+        rooms = sum(bonds or [mates[key] for key in keys if key in mates], Counter[int]())
         if not rooms:
             others.append(party)
             continue
         room = min(rooms, key=lambda room: (-rooms[room], room))
-        apart: list[Wish] = []
-        for one in [seating.party([wish], pinned=True) for wish in party.people]:
-            if seating.allowed(one) & seating.free & 1 << room:
-                seating.put(one, room)
-            else:
-                apart += one.people
-        if apart:
-            others.append(seating.party(apart))
-    return others
+        still = follow_to(seating, room, party.people, {key for key, where in mates.items() if where[room]})
+        if still:
+            others.append(seating.party(still))
+    return others if mates else list(parties)
 
 
-def urgency(seating: Seating, party: Party) -> tuple[int, bool, int, int]:
+def follow_to(seating: Seating, room: int, people: Sequence[Wish], there: set[Key]) -> list[Wish]:
+    """Seat those whose company is there, one after the other, and then theirs; returns the others. `there`: keys of those."""
+    still = list(people)
+
+    def next_one() -> Party | None:
+        for wish in still:
+            one = seating.party([wish], pinned=True)
+            if not there.isdisjoint(company(wish, seating.conditions)) and seating.allowed(one) & seating.free & 1 << room:
+                return one
+        return None
+
+    while one := next_one():
+        seating.put(one, room)
+        still.remove(one.people[0])
+        there.update(company(one.people[0], seating.conditions))
+    return still
+
+
+def urgency(seating: Seating, party: Party) -> tuple[int, int, int, int]:
     """The order of sitting down: large parties; people who must not meet others; those with the fewest good rooms; by lot."""
     choice = seating.best(party, seating.allowed(party)).bit_count() if party.size == 1 else 0
-    return -party.size, not party.keys, choice, party.number
+    return -party.size, -len(party.keys), choice, party.number
 
 
 def sit(seating: Seating, party: Party) -> list[Party]:

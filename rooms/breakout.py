@@ -29,6 +29,7 @@ TABLE = "table/"
 Policy = Literal["assigned", "chosen", "mixed"]
 """People are told where, choose, or are told and may change."""
 Role = Literal["participant", "moderator", "note_taker"]
+How = Literal["together", "apart"]
 Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
@@ -144,10 +145,18 @@ class Participant(msgspec.Struct):
     apart: str = ""
 
 
+class Bond(msgspec.Struct, frozen=True):
+    """People whom the organisers keep together, or apart, in all rounds. `row`: of the log, where it stands."""
+
+    how: How
+    people: tuple[str, ...]
+    row: int = 0
+
+
 class Rounds(msgspec.Struct):
     """All rounds by number, all rooms by id (`<round>-<n>`), who takes part, whose seats are held since when (ms), which browser
     speaks for which table (a room's id), and how often a table's code was renewed, by the table's number. `made`: how many rounds
-    there ever were; `numbers`: how people without a name are called, for good."""
+    there ever were; `numbers`: how people without a name are called, for good; `bonds`: by the number that moderators see."""
 
     items: dict[int, Round] = {}
     rooms: dict[str, Room] = {}
@@ -157,6 +166,7 @@ class Rounds(msgspec.Struct):
     renewed: dict[int, int] = {}
     made: int = 0
     numbers: dict[str, int] = {}
+    bonds: dict[int, Bond] = {}
 
     def get(self, number: int) -> Round:
         """Refuses `unknown_round`."""

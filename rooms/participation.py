@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rooms import text
-from rooms.assignment import Conditions, Slot, Wish, late
+from rooms.assignment import Conditions, late
 from rooms.breakout import (
     SECOND,
     STAFF,
     TABLE,
+    Bond,
     Participant,
     Plan,
     Room,
@@ -31,6 +34,7 @@ from rooms.breakout import (
 )
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer
 from rooms.help import call_documents, settle_call
+from rooms.known import Known, slot_of
 
 if TYPE_CHECKING:
     from rooms.event import Event
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
 
 MAX_WORD = 40
 """Graphemes of a word that people have agreed on, by which they stay together or apart."""
+UNTOLD = Conditions(topics=True, languages=True)
+"""What counts for those who come late to a round that no lot was drawn for."""
 
 
 class Join(Command, frozen=True):
@@ -163,17 +169,12 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     if running is None:
         return outcome
     room = event.rounds.seat_in(running, person)
-    if room is None and running.policy != "chosen":
-        wish = wish_of(event, person, running, Participant(command.topics, command.languages, together, apart))
-        slots = slots_of(event, running)
-        found = late(wish, slots, Conditions(topics=True, languages=True), {slot.id: slot.taken for slot in slots})
-        if found is None:
-            outcome.changes.append(Waits(running.number, person))
-            outcome.result["waiting"] = True
-            return outcome
-        outcome.changes.append(Assigned(running.number, running.seed, {person: found}, ()))
-        room = event.rounds.rooms[found]
-    outcome.result["room"] = room.id if room else ""
+    comes = person if room is None and running.policy != "chosen" else ""
+    found = fill(event, outcome, running, comes=comes)
+    if comes and comes not in found:
+        outcome.changes.append(Waits(running.number, person))
+        outcome.result["waiting"] = True
+    outcome.result["room"] = room.id if room else found.get(person, "")
     return outcome
 
 
@@ -290,45 +291,6 @@ def timers(event: Event) -> Iterator[Timer]:
             yield Timer(since + round.hold * SECOND, f"timer/seat/{key}/{since}", "room.release", command)
 
 
-def wish_of(event: Event, person: str, round: Round, wishes: Participant, by_hand: str = "") -> Wish:
-    rooms = event.rounds.of(round)
-    leads = next((room.id for room in rooms if room.leads(person)), "")
-    moderates = any(person in room.moderators for room in rooms)
-    return Wish(
-        person=person,
-        place="hall" if _in_hall(event, person) else "home",
-        topics=wishes.topics,
-        languages=wishes.languages,
-        moderates=moderates,
-        together=wishes.together,
-        apart=wishes.apart,
-        fixed=by_hand or leads,
-    )
-
-
-def _in_hall(event: Event, person: str) -> bool:
-    number = person.partition("/")[2]
-    place = event.registrations.items[int(number)].place if person.startswith("registration/") else event.attendance.place(person)
-    return place == "hall"
-
-
-def slots_of(event: Event, round: Round, but: set[str] | None = None) -> list[Slot]:
-    """The open rooms, with the seats taken by those who are not assigned now. The lot puts nobody who is at home at a table."""
-    away = but or set()
-    return [
-        Slot(
-            id=room.id,
-            topic=room.topic,
-            capacity=room.capacity,
-            taken=sum(seat.heads for person, seat in room.seats.items() if person not in away),
-            languages=room.languages,
-            place="hall" if room.table else "",
-        )
-        for room in event.rounds.of(round)
-        if not room.closed
-    ]
-
-
 def check_no_table(people: Iterable[str], field: str) -> None:
     if any(person.startswith(TABLE) for person in people):
         raise Refused("table_stays", field=field)
@@ -352,37 +314,51 @@ def leave_table(event: Event, outcome: Outcome, browser: str) -> None:
 
 def fill(
     event: Event, outcome: Outcome, round: Round, *,
-    heads: Mapping[str, int] = {}, plans: Mapping[str, Plan] = {}, begins: bool = False,
-) -> None:  # fmt: skip
-    """Seats that are free in a running round, after what the outcome says already, go to those who wait, in their order; those at a
-    table to people in the hall. Nobody is put to those whom they must not meet: they wait on. `heads`: at the tables in these rooms
-    from now on; `plans`: rooms as they are from now on."""
+    comes: str = "", heads: Mapping[str, int] = {}, plans: Mapping[str, Plan] = {}, bonds: Mapping[int, Bond] | None = None,
+    begins: bool = False,
+) -> dict[str, str]:  # fmt: skip
+    """Seats that are free in a running round, after what the outcome says already, go to those who wait, in their order: to each
+    the one that suits them best, by what the lot was asked for. Nobody is put to those whom they must not meet, to the other place
+    where hall and home are apart, or at a table from home: they wait on. Returns who has which room by it. `comes`: waits as the
+    last; `heads`: at the tables in these rooms from now on; `plans`: rooms, and `bonds`, as they are from now on."""
     if round.state != "open" and not begins:
-        return
+        return {}
     seats = {room.id: {one: seat.heads for one, seat in room.seats.items()} for room in event.rounds.of(round) if not room.closed}
     seats |= {id: {} for id in plans if id not in seats}
     rooms: dict[str, Room | Plan] = {**event.rounds.rooms, **plans}
-    waiting = dict.fromkeys(round.waiting)
+    waiting = dict.fromkeys((*round.waiting, *((comes,) if comes else ())))
+    wishes, drawn = {}, round.drawn
     for change in outcome.changes:
         if isinstance(change, Left):
             seats.get(change.room, {}).pop(change.person, None)
         elif isinstance(change, Entered) and not change.guest:
             _put(seats, waiting, change.person, change.room)
+        elif isinstance(change, Joined):
+            wishes[change.person] = Participant(change.topics, change.languages, change.together, change.apart)
         elif isinstance(change, Assigned):
+            drawn = change.drawn or drawn
             for person, id in change.seats.items():
                 _put(seats, waiting, person, id)
     for id, number in heads.items():
         seats[id][at_table(event.rounds.rooms[id])] = number
+    open_rooms = (slot_of(id, rooms[id], sum(there.values())) for id, there in seats.items())
+    slots = [slot for slot in open_rooms if slot.taken < slot.capacity]
+    if not waiting or not slots:
+        return {}
+    sizes, conditions = {slot.id: slot.taken for slot in slots}, msgspec.structs.replace(drawn or UNTOLD, apart=True)
+    known = Known(event, round, bonds, wishes)
+    here = {id: [known.wish(one) for one in seats[id] if not one.startswith(TABLE)] for id in sizes}
     found: dict[str, str] = {}
-    for person in list(waiting):
-        free = {id: rooms[id].capacity - sum(there.values()) for id, there in seats.items()}
-        may = [id for id in seats if free[id] > 0 and (not rooms[id].table or _in_hall(event, person))]
-        best = max((id for id in may if _welcome(event, person, seats[id])), key=lambda one: free[one], default="")
-        if best:
+    for person in waiting:
+        wish = known.wish(person)
+        best = late(wish, slots, conditions, sizes, here)
+        if best is not None:
             found[person] = best
-            _put(seats, waiting, person, best)
+            here[best].append(wish)
+            sizes[best] += 1
     if found:
         outcome.changes.append(Assigned(round.number, round.seed, found, ()))
+    return found
 
 
 def _put(seats: dict[str, dict[str, int]], waiting: dict[str, None], person: str, room: str) -> None:
@@ -390,13 +366,6 @@ def _put(seats: dict[str, dict[str, int]], waiting: dict[str, None], person: str
     for there in seats.values():
         there.pop(person, None)
     seats[room][person] = 1
-
-
-def _welcome(event: Event, person: str, there: Iterable[str]) -> bool:
-    """Whether nobody is there whom this person must not meet."""
-    people = event.rounds.people
-    apart = people[person].apart if person in people else ""
-    return not apart or all(one not in people or people[one].apart != apart for one in there)
 
 
 # Applying.

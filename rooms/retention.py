@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rooms import inbox, messages, talk
+from rooms import bonds, inbox, messages, talk
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.consent import SIGNED, may
 from rooms.joining import Renamed, rename
@@ -75,7 +75,9 @@ def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
         _forget(event, outcome, event.registrations.items[number])
         _unsign(event, outcome, event.registrations.items[number], all=True)
     browsers = {person for number in numbers for person in event.registrations.items[number].people}
-    talk.forget(event, outcome, (*(f"registration/{number}" for number in sorted(numbers)), *sorted(browsers)))
+    known_as = (*(f"registration/{number}" for number in sorted(numbers)), *sorted(browsers))
+    talk.forget(event, outcome, known_as)
+    bonds.log(event, outcome, bonds.freed(event.rounds.bonds, known_as))
     for mail in event.inbox.items.values():
         theirs = mail.registration in numbers or (mail.registration is None and mail.sender in known)
         if theirs and not mail.erased:
@@ -100,9 +102,10 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
     for one in others:
         outcome.names[one] = ""
         outcome.changes.append(Renamed(one))
-    said = talk.empty(event, outcome)
+    said, bound = talk.empty(event, outcome), len(event.rounds.bonds)
+    bonds.log(event, outcome, {})
     outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others)}
-    outcome.result |= {"messages": said, "rooms": len(rooms)}
+    outcome.result |= {"messages": said, "bonds": bound, "rooms": len(rooms)}
     if not any(outcome.result.values()):
         outcome.changes.clear()
     return outcome

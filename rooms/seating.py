@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rooms.assignment import Conditions, Slot, Wish
 
 Side = Literal["hall", "home"]
+Key = str | int
+"""What people have in common who belong together, or must not meet: a word of theirs, or a bond of the organisers."""
 
 NOBODY_LOSES, IN_HALL, AT_HOME, ONE_GAINS, ALL_UNDERSTAND, ALL_SIT, EVEN_LEADERS = range(7)
 """What those who move may lose: nothing (all of them; only those in the hall; only those at home; only those who get their topic by
@@ -31,7 +33,7 @@ class Party(msgspec.Struct, eq=False):
     people: tuple[Wish, ...]
     hears: tuple[int, ...]
     likes: tuple[int, ...]
-    keys: tuple[str, ...]
+    keys: tuple[Key, ...]
     number: int
     hall: int
     moderators: int
@@ -62,8 +64,8 @@ class Seating:
         for room, size in enumerate(self.size):
             self.of_size[size] |= 1 << room
         self._parties = 0
-        self._holders: dict[tuple[str, int], int] = {}
-        self._keys: dict[str, int] = {}
+        self._holders: dict[tuple[Key, int], int] = {}
+        self._keys: dict[Key, int] = {}
         self.topics: dict[str, int] = {}
         for room, slot in enumerate(self.slots):
             self.topics[slot.topic] = self.topics.get(slot.topic, 0) | 1 << room
@@ -123,7 +125,7 @@ class Seating:
             people=tuple(people),
             hears=tuple(map(self._heard, people)),
             likes=tuple(map(self._liked, people)),
-            keys=tuple(wish.apart for wish in people if wish.apart) if self.conditions.apart else (),
+            keys=tuple(key for wish in people for key in shunned(wish, self.conditions)),
             number=self._parties,
             hall=sum(wish.place == "hall" for wish in people),
             moderators=sum(wish.moderates for wish in people),
@@ -244,11 +246,24 @@ class Seating:
 
 def may_take(wish: Wish, slot: Slot, people: Iterable[Wish], conditions: Conditions) -> bool:
     """May they sit in this room with these people, if it has a free seat?"""
+    people, keys = list(people), shunned(wish, conditions)
     return (
         slot.place in ("", wish.place)
         and not (conditions.places == "apart" and any(one.place != wish.place for one in people))
-        and not (conditions.apart and wish.apart and any(one.apart == wish.apart for one in people))
+        and not (keys and any(key in shunned(one, conditions) for one in people for key in keys))
     )
+
+
+def company(wish: Wish, conditions: Conditions) -> tuple[Key, ...]:
+    """They belong together with people who have one of these keys: of the organisers, which counts always and first, and of their
+    own, if that counts."""
+    own = (wish.together,) if conditions.together and wish.together else ()
+    return (wish.bond, *own) if wish.bond else own
+
+
+def shunned(wish: Wish, conditions: Conditions) -> tuple[Key, ...]:
+    """They must not meet people with one of these keys: of the organisers, which count always, and of their own, if that counts."""
+    return (*wish.parted, wish.apart) if conditions.apart and wish.apart else wish.parted
 
 
 def shared(some: Sequence[str], others: Sequence[str]) -> bool:

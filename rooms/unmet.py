@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rooms.seating import may_take, shared
+from rooms.seating import Key, company, may_take, shared, shunned
 
 if TYPE_CHECKING:
     from rooms.assignment import Conditions, Slot, Wish
@@ -29,7 +29,7 @@ class Unmet(msgspec.Struct, frozen=True, order=True):
     why: Why = "conflict"
 
 
-def unmet(wishes: Iterable[Wish], slots: Sequence[Slot], conditions: Conditions, seats: Mapping[str, str]) -> Iterator[Unmet]:
+def unmet(wishes: Sequence[Wish], slots: Sequence[Slot], conditions: Conditions, seats: Mapping[str, str]) -> Iterator[Unmet]:
     """Every condition that does not hold in these seats; nothing of how they came about is used."""
     people: dict[str, list[Wish]] = {slot.id: [] for slot in slots}
     for wish in wishes:
@@ -45,8 +45,7 @@ def unmet(wishes: Iterable[Wish], slots: Sequence[Slot], conditions: Conditions,
         yield from about_room(slot, people[slot.id], conditions)
     if conditions.languages or conditions.topics:
         yield from about_wishes(slots, free, people, conditions)
-    if conditions.together:
-        yield from about_groups(wishes, slots, seats)
+    yield from about_groups(wishes, slots, conditions, seats)
     if conditions.moderator:
         few = sum(one.moderates for here in people.values() for one in here) < sum(map(bool, people.values()))
         for room, here in people.items():
@@ -66,7 +65,7 @@ def about_waiting(
         return Unmet("capacity", wish.person, why="full")
     if not any(slot.place in ("", wish.place) for slot in free):
         return Unmet("place", wish.person, why="full" if any(slot.place in ("", wish.place) for slot in slots) else "none")
-    strangers = msgspec.structs.replace(wish, apart="")
+    strangers = msgspec.structs.replace(wish, apart="", parted=())
     alone = any(may_take(strangers, slot, people[slot.id], conditions) for slot in free)
     return Unmet("apart" if alone else "place", wish.person)
 
@@ -75,11 +74,11 @@ def about_room(slot: Slot, people: Sequence[Wish], conditions: Conditions) -> It
     """Who should not sit here, or not with others who do: because somebody has kept their room."""
     if conditions.places == "apart" and not slot.place and len({wish.place for wish in people}) > 1:
         yield Unmet("place", room=slot.id)
-    keys = Counter(wish.apart for wish in people if wish.apart) if conditions.apart else Counter()
+    keys = Counter(key for wish in people for key in shunned(wish, conditions))
     for wish in people:
         if slot.place not in ("", wish.place):
             yield Unmet("place", wish.person, slot.id)
-        if keys[wish.apart] > 1:
+        if any(keys[key] > 1 for key in shunned(wish, conditions)):
             yield Unmet("apart", wish.person, slot.id)
 
 
@@ -102,19 +101,22 @@ def about_wishes(
                 yield Unmet("topic", wish.person, slot.id, why)
 
 
-def about_groups(wishes: Iterable[Wish], slots: Iterable[Slot], seats: Mapping[str, str]) -> Iterator[Unmet]:
-    """Who is not where most of their group are. A group that waits is together."""
-    groups: dict[str, list[Wish]] = {}
+def about_groups(
+    wishes: Iterable[Wish], slots: Iterable[Slot], conditions: Conditions, seats: Mapping[str, str]
+) -> Iterator[Unmet]:
+    """Who is not where most of a group of theirs are, each of them once. A group that waits is together."""
+    groups: dict[Key, list[Wish]] = {}
     for wish in wishes:
-        if wish.together:
-            groups.setdefault(wish.together, []).append(wish)
+        for key in company(wish, conditions):
+            groups.setdefault(key, []).append(wish)
     largest = max((slot.capacity - slot.taken for slot in slots), default=0)
+    lost: dict[str, Why] = {}
     for group in groups.values():
         rooms = Counter(seats[wish.person] for wish in group if wish.person in seats)
         most = min(rooms, key=lambda room: (-rooms[room], room), default="")
-        for wish in group:
-            if seats.get(wish.person, "") != most:
-                yield Unmet("together", wish.person, seats.get(wish.person, ""), "none" if len(group) > largest else "conflict")
+        why: Why = "none" if len(group) > largest else "conflict"
+        lost |= {one.person: why for one in group if seats.get(one.person, "") != most and lost.get(one.person) != "conflict"}
+    yield from (Unmet("together", person, seats.get(person, ""), why) for person, why in lost.items())
 
 
 def about_company(people: Mapping[str, Sequence[Wish]]) -> Iterator[Unmet]:

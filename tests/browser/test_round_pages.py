@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import CDPSession, Locator, expect
 
 from tests.browser.cast import LAPTOP, PHONE, Cast, Moderator, Participant, Size
 from tests.browser.test_access import violations
@@ -239,3 +239,167 @@ async def test_axe_finds_nothing_on_the_pages_of_rounds(cast: Cast, evening: Eve
     await moderator.opens("/rooms/1")
     await looks()
     assert found == []
+
+
+class Finger:
+    """One finger on the screen, as the device tells it."""
+
+    def __init__(self, moderator: Moderator, session: CDPSession) -> None:
+        self.moderator, self.session = moderator, session
+
+    async def does(self, kind: str, *points: tuple[float, float]) -> None:
+        """touchStart, touchMove, touchEnd or touchCancel."""
+        await self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    async def rests_on(self, name: str) -> tuple[float, float]:
+        """Puts the finger on somebody until they are taken; returns where."""
+        row = self.moderator.page.locator("#groups [data-person]", has_text=name)
+        await row.evaluate("one => one.scrollIntoView({block: 'center', behavior: 'instant'})")
+        point = await middle(row)
+        await self.does("touchStart", point)
+        await expect(self.moderator.page.locator(".dragged")).to_contain_text(name)
+        return point
+
+
+async def middle(place: Locator) -> tuple[float, float]:
+    box = await place.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+async def with_finger(cast: Cast, path: str) -> Finger:
+    moderator = await cast.moderator(SMALL, has_touch=True, is_mobile=True)
+    await moderator.opens(path)
+    await moderator.linked()
+    return Finger(moderator, await moderator.page.context.new_cdp_session(moderator.page))
+
+
+async def seated(evening: Evening, *names: str, rooms: int = 2) -> Person:
+    """Everybody in the first of the small groups."""
+    watching = await prepared(evening, *names)
+    if rooms > 2:
+        await watching.do("room.add", round=1, rooms=[{"name": f"Group {number}"} for number in range(3, rooms + 1)])
+    people = await watching.sees(
+        lambda shown: len(shown["rooms"]["plan"]["others"]) == len(names) and shown["rooms"]["plan"]["others"]
+    )
+    await watching.do("room.move", people=[one["id"] for one in people], to="1-1")
+    return watching
+
+
+async def test_a_finger_drags_after_it_has_rested_and_scrolls_otherwise(cast: Cast, evening: Evening) -> None:
+    await seated(evening, "Anna", "Bilal")
+    finger = await with_finger(cast, "/rooms/1")
+    page = finger.moderator.page
+    row = group(finger.moderator, "Mobility").locator("[data-person]", has_text="Anna")
+    await row.evaluate("one => one.scrollIntoView({block: 'center', behavior: 'instant'})")
+    x, y = await middle(row)
+    before = await page.evaluate("scrollY")
+    await finger.does("touchStart", (x, y))
+    for step in range(1, 9):
+        await finger.does("touchMove", (x, y - 25 * step))
+    await finger.does("touchEnd")
+    await page.wait_for_function("before => scrollY > before + 50", arg=before)
+    # What still glides takes the finger for itself.
+    await page.wait_for_function("() => window.was === (window.was = scrollY)", polling=200)
+    assert await names_in(finger.moderator, "Mobility") == ["Anna", "Bilal"]
+
+    x, y = await finger.rests_on("Anna")
+    before = await page.evaluate("scrollY")
+    to = await middle(group(finger.moderator, "Schools").locator(".group__name"))
+    for part in (0.3, 0.6, 1.0):
+        await finger.does("touchMove", (x + (to[0] - x) * part, y + (to[1] - y) * part))
+    await expect(group(finger.moderator, "Schools")).to_have_attribute("data-over", "")
+    assert await page.evaluate("scrollY") == before
+    await finger.does("touchEnd")
+    await expect(group(finger.moderator, "Schools").locator("[data-person]")).to_contain_text("Anna")
+    await expect(page.locator(".dragged")).to_have_count(0)
+    await expect(page.locator("[data-picked]")).to_have_text("0")
+
+
+async def test_a_dragging_finger_at_the_edge_scrolls_to_groups_further_down(cast: Cast, evening: Evening) -> None:
+    await seated(evening, "Anna", rooms=8)
+    finger = await with_finger(cast, "/rooms/1")
+    page = finger.moderator.page
+    x, _ = await finger.rests_on("Anna")
+    before = await page.evaluate("scrollY")
+    await finger.does("touchMove", (x, SMALL[1] - 20))
+    await page.wait_for_function("before => scrollY > before + 600", arg=before)
+    await finger.does("touchMove", (x, SMALL[1] / 2))
+    over = page.locator("#groups > [data-over]")
+    await expect(over).to_have_count(1)
+    name = await over.get_attribute("data-name")
+    assert name not in (None, "Mobility")
+    await finger.does("touchEnd")
+    await expect(group(finger.moderator, str(name)).locator("[data-person]")).to_contain_text("Anna")
+
+
+async def test_who_is_let_go_stays_and_so_do_the_ticks(cast: Cast, evening: Evening) -> None:
+    await seated(evening, "Anna", "Bilal", "Cem")
+    finger = await with_finger(cast, "/rooms/1")
+    page, room = finger.moderator.page, group(finger.moderator, "Mobility")
+    await room.get_by_label("Bilal").check()
+    await finger.rests_on("Anna")
+    await expect(page.locator("[data-picked]")).to_have_text("1")
+    await finger.does("touchCancel")
+    await expect(page.locator(".dragged")).to_have_count(0)
+    await expect(room.get_by_label("Bilal")).to_be_checked()
+    await expect(room.get_by_label("Anna")).not_to_be_checked()
+
+    await finger.rests_on("Bilal")
+    await finger.does("touchEnd")
+    await expect(page.locator(".dragged")).to_have_count(0)
+    await expect(room.get_by_label("Bilal")).to_be_checked()
+
+    moderator = await at(cast, "/rooms/1")
+    await moderator.linked()
+    await group(moderator, "Mobility").get_by_label("Cem").check()
+    await group(moderator, "Mobility").locator("[data-person]", has_text="Anna").hover()
+    await moderator.page.mouse.down()
+    await moderator.page.mouse.move(*await middle(group(moderator, "Schools")), steps=4)
+    await expect(moderator.page.locator(".dragged")).to_have_text("Anna")
+    await moderator.page.keyboard.press("Escape")
+    await expect(moderator.page.locator(".dragged")).to_have_count(0)
+    await moderator.page.mouse.up()
+    await expect(group(moderator, "Mobility").get_by_label("Cem")).to_be_checked()
+    await expect(group(moderator, "Mobility").get_by_label("Anna")).not_to_be_checked()
+    assert await names_in(moderator, "Mobility") == ["Anna", "Bilal", "Cem"]
+
+
+async def test_all_who_are_ticked_are_dragged_together(cast: Cast, evening: Evening) -> None:
+    await seated(evening, "Anna", "Bilal", "Cem")
+    moderator = await at(cast, "/rooms/1")
+    await moderator.linked()
+    for name in ("Anna", "Cem"):
+        await group(moderator, "Mobility").get_by_label(name).check()
+    row = group(moderator, "Mobility").locator("[data-person]", has_text="Cem")
+    await row.hover()
+    await moderator.page.mouse.down()
+    await moderator.page.mouse.move(*await middle(group(moderator, "Schools")), steps=4)
+    await expect(moderator.page.locator(".dragged")).to_have_text("Cem + 1")
+    await moderator.page.mouse.up()
+    await expect(group(moderator, "Schools").locator("[data-person]")).to_have_count(2)
+    assert await names_in(moderator, "Mobility") == ["Bilal"]
+
+
+@pytest.mark.parametrize("size", [SMALL, LAPTOP], ids=["small", "laptop"])
+async def test_people_are_kept_together_and_apart_by_keyboard_and_found_by_the_number(
+    cast: Cast, evening: Evening, size: Size
+) -> None:
+    watching = await seated(evening, "Anna", "Bilal", "Cem")
+    moderator = await at(cast, "/rooms/1", size)
+    await moderator.linked()
+    for name in ("Anna", "Cem"):
+        await group(moderator, "Mobility").get_by_label(name).focus()
+        await moderator.page.keyboard.press("Space")
+    await moderator.page.get_by_role("button", name="Keep apart").focus()
+    await moderator.page.keyboard.press("Enter")
+    await expect(moderator.page.get_by_text("Done.")).to_be_visible()
+    await expect(group(moderator, "Mobility").get_by_text("apart 1")).to_have_count(2)
+    await moderator.page.get_by_label("Find somebody").fill("apart 1")
+    await expect(moderator.page.locator("#groups [data-person]:visible")).to_have_count(2)
+    assert await violations(moderator.page) == []
+    overflow = await moderator.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    (anna, *_) = (await watching.sees(lambda shown: shown["rooms"]["room/1-1"]["people"]))
+    await watching.do("round.bind", people=[anna["id"]], how="free")
+    await expect(group(moderator, "Mobility").get_by_text("apart 1")).to_have_count(0)

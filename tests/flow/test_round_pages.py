@@ -62,6 +62,11 @@ def rooms_of(page: str) -> dict[str, list[str]]:
     return dict(zip(parts[::2], names, strict=True))
 
 
+def words(page: str) -> str:
+    """What is to be read."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
 def tag_of(page: str, name: str) -> str:
     """The tag behind somebody's name."""
     found = re.search(rf'value="(\w+)" id="[^"]+"><span dir="auto">{name}<', page)
@@ -164,7 +169,7 @@ async def test_what_cannot_be_met_is_said_with_names(evening: Evening) -> None:
         await person.do("round.join", apart="Streit")
     page = await moderator.previews(seed=1, apart="on", moderator="on")
     waits = next(name for name in ("Anna", "Bilal", "Cem") if all(name not in there for there in rooms_of(page).values()))
-    told = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    told = words(page)
     assert f"They wait, or sit with somebody from whom they should be apart: 1 {waits}" in told
     assert "Nobody moderates there, because there are not enough moderators: 2 Verkehr Schule" in told
     seated = [tag_of(page, name) for there in rooms_of(page).values() for name in there]
@@ -206,9 +211,9 @@ async def test_the_exported_table_can_be_taken_back_and_holds_no_formula(evening
     answer = await moderator.browser.get(f"{evening.page}/rooms/1.csv")
     table = answer.content.decode("utf-8-sig")
     rows = list(csv_files.reader(StringIO(table), delimiter=";"))
-    assert rows[0] == ["Small group", "Name", "No.", "Code", "State"]
+    assert rows[0] == ["Small group", "Name", "No.", "Code", "State", "Kept together", "Kept apart"]
     assert sorted(row[1] for row in rows[1:]) == sorted(["'=HYPERLINK(\"http://x\")", "Bilal", "Bilal", "Später"])
-    assert next(row for row in rows if row[1] == "Später")[::4] == ["", "has no small group"]
+    assert next(row for row in rows if row[1] == "Später")[:5:4] == ["", "has no small group"]
     turned = table.replace('"Verkehr"', '"?"').replace('"Schule"', '"Verkehr"').replace('"?"', '"Schule"')
     before = {row[3]: row[0] for row in rows[1:] if row[0]}
     page = (await moderator.sends("/rooms/1/assign", 200, table=turned)).text
@@ -217,6 +222,58 @@ async def test_the_exported_table_can_be_taken_back_and_holds_no_formula(evening
     exchanged = {"Verkehr": "Schule", "Schule": "Verkehr"}
     moved = {row[3]: row[0] for row in csv_files.reader(StringIO(after), delimiter=";") if row[0] in exchanged}
     assert moved == {code: exchanged[room] for code, room in before.items()}
+
+
+async def test_people_are_kept_together_and_apart_by_ticks_until_they_are_let_free(evening: Evening) -> None:
+    moderator = await desk(evening)
+    for name in ("Anna", "Bilal", "Cem", "Dana"):
+        await takes_part(evening, name)
+    page = await moderator.sees()
+    groups = ("Anna Bilal", "Bilal Cem", "Cem")
+    chosen: list[dict[str, Any]] = [{"people[]": [tag_of(page, name) for name in names.split()]} for names in groups]
+    anna, bilal, cem = chosen
+    await moderator.sends(how="apart", to="1-1", back="/", **anna)
+    await moderator.sends(how="together", to="1-1", **bilal)
+    told = words(await moderator.sees())
+    assert "Anna apart 1" in told
+    assert "Bilal apart 1 together 2" in told
+    assert "Cem together 2" in told
+    refused = await moderator.sends(status=422, how="apart", **bilal)
+    assert "kept together and apart at once" in refused.text
+    assert "at least two" in (await moderator.sends(status=422, how="together", **cem)).text
+    assert "at least two" in (await moderator.sends(status=422, how="free")).text
+    for seed in range(4):
+        rooms = rooms_of(await moderator.previews(seed=seed)).values()
+        assert any({"Bilal", "Cem"} <= {*there} for there in rooms)
+        assert not any({"Anna", "Bilal"} <= {*there} for there in rooms)
+    await moderator.sends(how="free", **cem)
+    assert "Cem together" not in words(await moderator.sees())
+    helper = Desk(await evening.browser(await evening.cookie("helper")), evening.page)
+    await helper.sends(status=403, how="apart", **anna)
+
+
+async def test_bonds_are_in_the_table_that_goes_out_and_comes_in(evening: Evening) -> None:
+    moderator = await desk(evening)
+    for name in ("Anna", "Bilal", "Cem", "Dana"):
+        await takes_part(evening, name)
+    table = "Name;Kleingruppe;Kept together;Kept apart\nAnna;Verkehr;;streit\nBilal;Schule;;Streit x\nCem;;;x\n"
+    page = (await moderator.sends("/rooms/1/assign", 200, table=table)).text
+    assert rooms_of(page) == {"1-1": ["Anna"], "1-2": ["Bilal"]}
+    assert "apart 1" in page
+    assert "Anna apart" not in words(await moderator.sees()), "nothing is done yet"
+    await moderator.sends("/rooms/1/assign", **hidden(page, "confirm"), do="confirm")
+    out = (await moderator.browser.get(f"{evening.page}/rooms/1.csv")).content.decode("utf-8-sig")
+    rows = {row[1]: row[5:] for row in csv_files.reader(StringIO(out), delimiter=";")}
+    assert rows == {
+        "Name": ["Kept together", "Kept apart"], "Anna": ["", "1"], "Bilal": ["", "1, 2"], "Cem": ["", "2"], "Dana": ["", ""],
+    }  # fmt: skip
+    page = (await moderator.sends("/rooms/1/assign", 200, table=out)).text
+    await moderator.sends("/rooms/1/assign", **hidden(page, "confirm"), do="confirm")
+    assert (await moderator.browser.get(f"{evening.page}/rooms/1.csv")).content.decode("utf-8-sig") == out, "it takes no bond away"
+    wrong = (await moderator.sends("/rooms/1/assign", 422, table="Name;Small group;Kept apart\nAnna;1;7\nCem;1;8\nDana;1;8\n")).text
+    assert "“7” stands only once in the column “Kept apart”" in re.sub(r"<[^>]+>", "", wrong)
+    both = "Name;Small group;Kept together\nAnna;1;7\nBilal;1;7\n"
+    assert "kept together and apart at once" in (await moderator.sends("/rooms/1/assign", 422, table=both)).text
 
 
 async def test_organisers_find_who_is_registered_by_name_mail_or_number_and_moderators_do_not(running: Server) -> None:

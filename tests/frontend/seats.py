@@ -13,6 +13,7 @@ from frontend.directory import Directory
 from frontend.room_tables import Mistake
 from frontend.words import SPOKEN
 from moderation import documents, registrations
+from rooms.breakout import Bond
 from rooms.command import SYSTEM
 from rooms.tables import code
 from tests.moderation.evening import LETTER, NOW, PROGRAMME, Evening
@@ -166,11 +167,14 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
         labels = [one.label for one in directory.entries.values()]
         common |= {"item": round, "notice": None, "earlier": round_pages.earlier(event, round), "documents": {}, "rooms": forms}
         common |= {"topics": [], "spoken": SPOKEN, "directory": labels, "without": directory.sorted(directory.entries)}
+        bonds = {1: Bond("together", tuple(event.rounds.people)), 12: Bond("apart", tuple(event.rounds.people))}
+        common |= {"bonds": round_pages.bonds_by_tag(event, bonds)}
         yield "round.html", common | {"options": round_pages.first_options(event, round)}
         yield "round.html", common | {"options": {}, "refusal": refusal, "form": {"name": "room.edit", "room": "1-1"}}
         fields = {"seed": "7", "by_hand": "A.1-1", "places": "mixed"}
         wanted: dict[str, Any] = {"round": round.number, "preview": True, "conditions": {"moderator": True, "topics": True}}
-        preview = round_pages.shown(event, directory, round, evening.decide("mona", "round.assign", **wanted).result, fields, "de")
+        made = evening.decide("mona", "round.assign", **wanted).result
+        preview = round_pages.shown(event, directory, round, made, bonds, fields, "de")
         common |= {"options": fields, "mistakes": [], "table": ""}
         yield "assign.html", common | {"result": preview}
         mistakes = [Mistake(0, "<b>"), Mistake(3, "Niemand")]

@@ -388,6 +388,7 @@ EXAMPLES: dict[str, Example] = {
     "round.create": lambda evening, person: ROUND,
     "round.join": lambda evening, person: {"topics": ["city"]},
     "round.assign": _round(),
+    "round.bind": lambda evening, person: _round()(evening, person) and {"people": ["anna", "mona"], "how": "apart"},
     "round.open": _round(),
     "round.close": _round("round.open"),
     "round.recall": _round("round.open"),

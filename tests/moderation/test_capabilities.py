@@ -17,6 +17,7 @@ from moderation.queue import STILL_POSSIBLE
 from rooms import (
     announcements,
     assigning,
+    bonds,
     contributions,
     inbox,
     joining,
@@ -41,7 +42,7 @@ from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
-    retention, rounds, assigning, participation, preparing, results, plenary, talk, calls, announcements, tables,
+    retention, rounds, assigning, participation, preparing, results, plenary, talk, calls, announcements, tables, bonds,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from moderation.capabilities import timers
 from rooms.breakout import MOST, Room, Round, running_round
 from rooms.command import SYSTEM, Refused
-from tests.moderation.evening import Evening, same
+from rooms.entrance import code_at
+from tests.moderation.evening import SECRET, Evening, same
 
 PEOPLE = [f"person {number}" for number in range(9)]
 TOPICS = ("", "city", "education")
@@ -28,6 +29,8 @@ class Life(Evening):
 
     def __init__(self) -> None:
         super().__init__()
+        for person in PEOPLE[::2]:
+            self.send(person, "person.join", place="hall", code=code_at(SECRET, self.now, 150))
         self.placed: set[str] = set()
         self.cards: dict[int, str] = {}
 
@@ -111,11 +114,17 @@ def joins(life: Life, chance: Random) -> Happening:
 
 
 def assigns(life: Life, chance: Random) -> Happening:
-    conditions = {name: chance.random() < 0.4 for name in ("topics", "together", "apart", "moderators", "languages")}
+    conditions: dict[str, Any] = {name: chance.random() < 0.4 for name in ("topics", "together", "apart", "moderator", "languages")}
+    conditions["places"] = chance.choice(("any", "any", "mixed", "apart"))
     by_hand = {chance.choice(PEOPLE): a_room(life, chance)} if chance.random() < 0.3 else {}
     some = chance.sample(PEOPLE, chance.randint(1, 4)) if chance.random() < 0.3 else []
     given: dict[str, Any] = {"round": a_round(life, chance), "conditions": conditions, "seed": chance.randint(0, 9), "people": some}
     return "mona", "round.assign", given | {"by_hand": by_hand, "preview": chance.random() < 0.2}
+
+
+def binds(life: Life, chance: Random) -> Happening:
+    how = chance.choice(("together", "apart", "apart", "free"))
+    return "mona", "round.bind", {"how": how, "people": chance.sample(PEOPLE, chance.randint(1, 3))}
 
 
 def opens(life: Life, chance: Random) -> Happening:
@@ -178,7 +187,7 @@ def summarises(life: Life, chance: Random) -> Happening:
 
 
 HAPPENINGS = (
-    creates, *(joins,) * 5, *(assigns,) * 2, *(opens,) * 2, closes, recalls, *(in_room("room.enter"),) * 8,
+    creates, *(joins,) * 5, *(assigns,) * 2, binds, *(opens,) * 2, closes, recalls, *(in_room("room.enter"),) * 8,
     *(in_room("room.leave"),) * 2, in_room("room.ask_for_time"), moves, moves, extends, *(drops_out,) * 4, *(writes,) * 3,
     on_card("card.support"), on_card("card.propose"), on_card("card.withdraw"), summarises, in_room("summary.submit"),
     in_room("summary.confirm"),
@@ -186,9 +195,20 @@ HAPPENINGS = (
 
 
 def welcome(life: Life, person: str, room: Room) -> bool:
-    """Whether nobody is there whom this person must not meet."""
-    apart = {life.event.rounds.people[one].apart for one in room.seats if one in life.event.rounds.people}
-    return not (mine := life.event.rounds.people[person].apart) or mine not in apart
+    """Whether nobody is there whom this person must not meet, nor who is elsewhere if hall and home are apart."""
+    people, places, bonds = life.event.rounds.people, life.event.attendance.places, life.event.rounds.bonds.values()
+    mine = people[person].apart if person in people else ""
+    apart = {people[one].apart for one in room.seats if one in people and one not in together(life, person)}
+    quarrels = {one for bond in bonds if bond.how == "apart" and person in bond.people for one in bond.people} - {person}
+    drawn = life.event.rounds.items[room.round].drawn
+    strange = drawn is not None and drawn.places == "apart" and any(places.get(one) != places.get(person) for one in room.seats)
+    return (not mine or mine not in apart) and quarrels.isdisjoint(room.seats) and not strange
+
+
+def together(life: Life, person: str) -> set[str]:
+    """Those with whom the organisers want this person, whatever words they have."""
+    bonds = life.event.rounds.bonds.values()
+    return {one for bond in bonds if bond.how == "together" and person in bond.people for one in bond.people}
 
 
 def check(life: Life) -> None:

@@ -58,6 +58,7 @@ ROOMS = one([{"name": "A", "capacity": 2}, {"name": "B", "capacity": 3, "moderat
 ROOM = fields({"room": one("1-1", "1-1", "1-2", "1-3", "2-1", "9-9")})
 AT_TABLE = one("1-3", "1-3", "1-3", "2-3", "1-1")
 HANDS = one({}, {"anna": "1-1"}, {"anna": "1-2", "bilal": "1-2"}, {"registration/1": "1-1"}, {"registration/9": "1-1"})
+BOUND = one(["anna", "bilal"], ["bilal", "cem"], list(PEOPLE), ["anna"], [], ["nobody"], ["registration/1", "anna"])
 STARTS = one("2020-08-20T20:30:00+02:00", "2020-08-21T20:00:00+02:00")
 TAGS = tuple(keyed(SECRET, f"participant/{person}", 8) for person in (*PEOPLE, "emil"))
 TOKENS = ("token-a", "token-b")
@@ -146,8 +147,11 @@ ARGUMENTS: dict[str, Draw] = {
         after=one(None, 1, 2, 9),
         by_hand=HANDS,
         moved=HANDS,
+        keep_together=one([["anna", "bilal"]], [["anna", "cem"], ["bilal", "cem"]]),
+        keep_apart=one([["anna", "bilal"]], [["bilal"]]),
         seen=one("", "", "", "no such"),
     ),
+    "round.bind": fields({"people": BOUND, "how": one("together", "apart", "free")}),
     "round.copy": fields({"round": ROUND, "title": one("Noch eine", "")}),
     "round.edit": fields({"round": ROUND}, title=one("Anders", ""), policy=one("assigned", "chosen", "mixed"), grace=one(0, 30)),
     "round.remove": fields({"round": ROUND}),
@@ -237,7 +241,8 @@ BUSY: dict[str, Busy] = {
     ],
     "small groups": [
         (("mona",), ("round.create", "round.open", "round.assign", "round.close", "round.recall", "room.move", "room.extend")),
-        (("mona",), ("round.copy", "round.assign", "round.edit", "round.remove", "room.add", "room.edit", "room.remove")),
+        (("mona",), ("round.copy", "round.assign", "round.edit", "round.remove", "round.bind")),
+        (("mona",), ("round.assign", "room.add", "room.edit", "room.remove")),
         (PEOPLE, ("round.join", "room.enter", "room.enter", "room.leave", "room.ask_for_time")),
         (PEOPLE, GROUPS),
         (("anna",), GROUPS),

@@ -58,6 +58,7 @@ MAY: dict[str, frozenset[str]] = {
     "round.remove": MODERATOR,
     "round.join": EVERYBODY,
     "round.assign": MODERATOR,
+    "round.bind": MODERATOR,
     "round.open": MODERATOR,
     "round.close": MODERATOR,
     "round.recall": MODERATOR,

@@ -30,6 +30,8 @@ wish = st.builds(
     moderates=st.booleans(),
     together=st.sampled_from(("", "", "x", "y")),
     apart=st.sampled_from(("", "", "p", "q")),
+    bond=st.sampled_from((0, 0, 0, 0, 1, 2)),
+    parted=st.sampled_from(((), (), (), (3,), (4,), (3, 4))),
     fixed=st.sampled_from(("",) * 6 + ("1", "2", "9")),
     met=st.frozensets(st.sampled_from(NAMES), max_size=4),
 )
@@ -53,6 +55,8 @@ conditions = st.builds(
     anew=st.booleans(),
 )
 seeds = st.integers(-3, 2**64)
+FREE: dict[str, Any] = {"together": "", "apart": "", "bond": 0, "parted": ()}
+"""Of people whom nobody keeps together or apart."""
 
 
 def crowds(most: int = 12, **same: Any) -> st.SearchStrategy[list[Wish]]:
@@ -87,6 +91,7 @@ def forbidden(one: Wish, room: Slot, others: Sequence[Wish], rules: Conditions) 
         room.place not in ("", one.place)
         or (rules.places == "apart" and any(other.place != one.place for other in others))
         or (rules.apart and one.apart != "" and one.apart in [other.apart for other in others])
+        or any(not set(one.parted).isdisjoint(other.parted) for other in others)
     )
 
 
@@ -169,24 +174,33 @@ def test_the_same_seed_gives_the_same_plan_on_every_machine() -> None:
 GOLDEN = ["abhk", "cdfl", "egij"]
 
 
+def groups_with(one: Wish, wishes: Sequence[Wish], rules: Conditions) -> list[list[str]]:
+    """Those with whom somebody belongs together: as the organisers want it, and as they do."""
+    bond = [mate.person for mate in wishes if mate.bond == one.bond] if one.bond else []
+    return [bond, [mate.person for mate in wishes if mate.together == one.together] if rules.together and one.together else []]
+
+
+def lost(one: Wish, group: Sequence[str], plan: Assignment) -> bool:
+    """Is somebody not where most of their group are?"""
+    rooms = Counter(plan.seats[mate] for mate in group if mate in plan.seats)
+    most = sorted(rooms.items(), key=lambda item: (-item[1], item[0]))
+    return bool(most) and plan.seats.get(one.person) != most[0][0]
+
+
 def breaches(wishes: Sequence[Wish], slots: Sequence[Slot], rules: Conditions, plan: Assignment) -> Iterator[tuple[str, str, str]]:
     """Everything that is not met, said once more in the simplest way: condition, person, room."""
     for one in wishes:
         room = next((room for room in slots if room.id == plan.seats.get(one.person)), None)
         if one.fixed and (room is None or room.id != one.fixed):
             yield "fixed", one.person, room.id if room else ""
-        if rules.together and one.together:
-            mates = [mate.person for mate in wishes if mate.together == one.together]
-            rooms = Counter(plan.seats[mate] for mate in mates if mate in plan.seats)
-            most = sorted(rooms.items(), key=lambda item: (-item[1], item[0]))
-            if most and (room is None or room.id != most[0][0]):
-                yield "together", one.person, room.id if room else ""
+        if any(lost(one, group, plan) for group in groups_with(one, wishes, rules)):
+            yield "together", one.person, room.id if room else ""
         if room is None:
             continue
         others = [other for other in group_of(wishes, plan.seats, room.id) if other != one]
         if room.place not in ("", one.place):
             yield "place", one.person, room.id
-        if rules.apart and one.apart and one.apart in [other.apart for other in others]:
+        if forbidden(one, replace(room, place=""), others, replace(rules, places="any")):
             yield "apart", one.person, room.id
         if rules.languages and not understands(one, room):
             yield "language", one.person, room.id
@@ -222,7 +236,7 @@ def test_what_is_not_met_is_named_and_nothing_else(wishes: list[Wish], slots: li
 
 
 
-@given(crowds(fixed=""), floors(place=""), seeds)
+@given(crowds(fixed="", **FREE), floors(place=""), seeds)
 def test_sizes_are_as_equal_as_the_seats_allow(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(), seed)
     full = sizes(slots, plan.seats)
@@ -242,7 +256,8 @@ def test_nobody_could_go_to_a_much_emptier_room_without_losing_anything(
         if full[b.id] >= b.capacity or full[a.id] - full[b.id] < 2 or (rules.places == "apart" and not there):
             continue
         for one in here:
-            bound = one.fixed == a.id or (rules.together and one.together and sum(o.together == one.together for o in here) > 1)
+            mates = {mate for group in groups_with(one, wishes, rules) for mate in group} - {one.person}
+            bound = one.fixed == a.id or any(other.person in mates for other in here)
             leads = rules.moderator and one.moderates and sum(o.moderates for o in here) == 1
             loses = (rules.languages and understands(one, a) and not understands(one, b)) or (
                 rules.topics and content(one, a) and not content(one, b)
@@ -251,7 +266,7 @@ def test_nobody_could_go_to_a_much_emptier_room_without_losing_anything(
 
 
 @settings(max_examples=120)
-@given(crowds(fixed="", together="", apart=""), floors(taken=0, place=""), seeds, st.booleans(), st.booleans())
+@given(crowds(fixed="", **FREE), floors(taken=0, place=""), seeds, st.booleans(), st.booleans())
 def test_every_room_has_a_moderator_if_there_are_enough(
     wishes: list[Wish], slots: list[Slot], seed: int, topics: bool, languages: bool
 ) -> None:
@@ -272,7 +287,7 @@ def test_moderators_leave_their_group_where_a_room_has_none() -> None:
 
 
 @settings(max_examples=120)
-@given(crowds(fixed=""), floors(place=""), seeds)
+@given(crowds(fixed="", **FREE), floors(place=""), seeds)
 def test_hall_and_home_are_mixed_to_the_person(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     plan = assign(wishes, slots, Conditions(places="mixed"), seed)
     seated = [one for one in wishes if one.person in plan.seats]
@@ -284,7 +299,7 @@ def test_hall_and_home_are_mixed_to_the_person(wishes: list[Wish], slots: list[S
 
 
 @settings(max_examples=120)
-@given(crowds(fixed="", together="", apart=""), floors(), seeds)
+@given(crowds(fixed="", **FREE), floors(), seeds)
 @example(
     [Wish("anna", "hall"), Wish("ben", "hall", ("a",)), Wish("cem", "hall", ("a", "b", "c")), Wish("dana"), Wish("emil")],
     [Slot("1", "c", 2), Slot("2", "b", 2, 1)],
@@ -319,7 +334,7 @@ BEST: dict[str, tuple[Conditions, dict[str, Any], dict[str, Any]]] = {
 def test_with_one_condition_no_plan_is_better(
     data: st.DataObject, rules: Conditions, people: dict[str, Any], rooms: dict[str, Any]
 ) -> None:
-    wishes, slots = data.draw(crowds(5, fixed="", together="", apart="", **people)), data.draw(floors(3, **rooms))
+    wishes, slots = data.draw(crowds(5, fixed="", **FREE, **people)), data.draw(floors(3, **rooms))
     plan = assign(wishes, slots, rules, data.draw(seeds))
 
     everybody = {one.person for one in wishes}
@@ -379,7 +394,7 @@ def cost(wishes: Sequence[Wish], slots: Sequence[Slot], rules: Conditions, seats
 
 
 @settings(max_examples=50)
-@given(crowds(5, fixed="", together="", apart=""), floors(3, place=""), seeds)
+@given(crowds(5, fixed="", **FREE), floors(3, place=""), seeds)
 def test_with_topics_and_languages_at_once_nobody_more_could_understand(wishes: list[Wish], slots: list[Slot], seed: int) -> None:
     rules = Conditions(topics=True, languages=True)
     plan = assign(wishes, slots, rules, seed)
@@ -476,6 +491,42 @@ def test_companions_follow_whoever_has_a_room() -> None:
         plan = assign(wishes, [Slot("1", capacity=6), Slot("2", capacity=6)], Conditions(together=True), seed)
         assert plan.seats["ben"] == "2"
         assert (plan.unmet, sorted(Counter(plan.seats.values()).values())) == ((), [4, 4])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whom_the_organisers_keep_together_brings_their_company_along(seed: int) -> None:
+    wishes = [Wish(name, together="us" if number < 3 else "them" if number < 5 else "") for number, name in enumerate(NAMES[:8])]
+    wishes[0], wishes[4] = replace(wishes[0], bond=1), replace(wishes[4], bond=1)
+    rooms = [Slot("1", capacity=6), Slot("2", capacity=6)]
+    plan = assign(wishes, rooms, Conditions(together=True), seed)
+    assert (len({plan.seats[name] for name in NAMES[:5]}), plan.unmet) == (1, ())
+    plan = assign(wishes, rooms, Conditions(), seed)
+    assert (plan.seats["anna"] == plan.seats["emil"], plan.unmet) == (True, ()), "whatever else counts"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_organisers_come_first_where_people_wish_otherwise(seed: int) -> None:
+    """Anna and Ben are kept together, Ben and Cem apart; Anna and Cem share a word."""
+    wishes = [
+        Wish("anna", together="us", bond=1), Wish("ben", bond=1, parted=(2,)), Wish("cem", together="us", parted=(2,)),
+    ]  # fmt: skip
+    plan = assign(wishes, [Slot("1", capacity=3), Slot("2", capacity=3)], Conditions(together=True), seed)
+    assert plan.seats["anna"] == plan.seats["ben"] != plan.seats["cem"]
+    assert [one.condition for one in plan.unmet] == ["together"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_large_company_tears_nobody_from_whom_they_are_bound_to(seed: int) -> None:
+    wishes = [Wish(name, together="class", bond=1 if name in ("anna", "lea") else 0) for name in NAMES]
+    plan = assign(wishes, [Slot(number, capacity=5) for number in "123"], Conditions(together=True), seed)
+    assert plan.seats["anna"] == plan.seats["lea"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_who_is_apart_from_several_people_meets_none_of_them_who_may_meet_each_other(seed: int) -> None:
+    wishes = [Wish("anna", parted=(1, 2)), Wish("ben", parted=(1,)), Wish("cem", parted=(2,))]
+    plan = assign(wishes, [Slot("1", capacity=2), Slot("2", capacity=2)], Conditions(), seed)
+    assert plan.seats["ben"] == plan.seats["cem"] != plan.seats["anna"]
 
 
 def test_who_must_not_meet_rather_waits() -> None:
@@ -618,7 +669,7 @@ def test_who_comes_late_gets_a_free_seat_that_they_may_take_or_waits(
     assert (room in fit) if fit else (room is None)
     assert late(newcomer, slots[::-1], rules, full, known) == room
     simple = Conditions(places=rules.places, apart=rules.apart)
-    if emptiest := late(newcomer, slots, simple, full, known):
+    if emptiest := late(replace(newcomer, bond=0), slots, simple, full, known):
         assert full[emptiest] == min(full[other] for other in fit)
 
 
@@ -641,6 +692,8 @@ PREFERENCES: dict[str, tuple[dict[str, Any], str]] = {
     "their topic": ({"topics": ("a",)}, "1"),
     "their language": ({"languages": ("tr",)}, "2"),
     "their group": ({"together": "us"}, "3"),
+    "those with whom the organisers keep them": ({"together": "us", "bond": 1}, "4"),
+    "nobody from whom the organisers keep them": ({"parted": (2,)}, "1"),
     "the room without a moderator": ({"moderates": True, "topics": ("a",)}, "2"),
     "nobody they must not meet": ({"apart": "quarrel"}, "2"),
     "the room they have": ({"fixed": "3"}, "3"),
@@ -653,9 +706,9 @@ def test_who_comes_late_gets(facts: dict[str, Any], room: str) -> None:
     rooms = [Slot(room, "a" if room == "1" else "b", languages=languages) for room, languages in spoken.items()]
     known = {
         "1": [Wish("anna", moderates=True)],
-        "2": [Wish("cem")],
+        "2": [Wish("cem", parted=(2,))],
         "3": [Wish("dana", moderates=True, together="us")],
-        "4": [Wish("emil", moderates=True, apart="quarrel")],
+        "4": [Wish("emil", moderates=True, apart="quarrel", bond=1, parted=(2,))],
     }
     newcomer = Wish(**{"person": "zoe", "languages": ("de", "tr")} | facts)
     assert late(newcomer, rooms, replace(EVERYTHING, places="any"), {"1": 6, "2": 5, "3": 7, "4": 4}, known) == room
@@ -686,6 +739,8 @@ def test_fifteen_hundred_people_are_assigned_while_somebody_waits_for_the_previe
             moderates=n % 5 == 0,
             together=f"group {n // 3}" if n % 4 == 1 else "",
             apart=f"quarrel {n % 60}" if n % 9 == 0 else "",
+            bond=1 + n // 8 if n % 8 < 2 else 0,
+            parted=(2_000 + n // 16,) if n % 16 < 3 else (),
         )
         for n in range(count * capacity)
     ]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from moderation.capabilities import AnyChange, forgotten, timers
+from rooms.bonds import Bound
 from rooms.command import SYSTEM, Outcome
 from rooms.programme import ms
 from rooms.register import token
@@ -235,7 +236,7 @@ def test_twice_is_nothing() -> None:
     retained(evening, *evening.names)
     again = evening.decide("olga", "event.retain", early=True)
     assert (again.changes, again.names, again.forget) == ([], {}, [])
-    assert again.result == {"registrations": 0, "mails": 0, "others": 0, "messages": 0, "rooms": 0}
+    assert again.result == {"registrations": 0, "mails": 0, "others": 0, "messages": 0, "bonds": 0, "rooms": 0}
     assert evening.decide("olga", "event.retain", early=True, people=["contribution/2"]).changes == []
 
 
@@ -243,7 +244,7 @@ def test_who_came_after_it_goes_the_next_time() -> None:
     evening = busy()
     retained(evening, *evening.names)
     evening.register("fatma", place="conference")
-    assert retained(evening) == {"registrations": 1, "mails": 0, "others": 0, "messages": 0, "rooms": 0}
+    assert retained(evening) == {"registrations": 1, "mails": 0, "others": 0, "messages": 0, "bonds": 0, "rooms": 0}
     assert "fatma" not in str(evening.names)
 
 
@@ -274,7 +275,7 @@ def test_the_names_of_the_staff_go_as_well() -> None:
     evening = Kept()
     evening.send("mona", "person.join", name="Mona M.")
     assert evening.names == {"mona": "Mona M."}
-    assert retained(evening, *evening.names) == {"registrations": 0, "mails": 0, "others": 1, "messages": 0, "rooms": 0}
+    assert retained(evening, *evening.names) == {"registrations": 0, "mails": 0, "others": 1, "messages": 0, "bonds": 0, "rooms": 0}
     assert evening.names == {}
 
 
@@ -335,3 +336,31 @@ def test_nothing_of_the_chat_outlives_the_deletion_date() -> None:
     assert b"Ich bin" not in evening.log
     assert same(evening.replayed(), evening.event)
     assert retained(evening)["messages"] == 0
+
+
+def test_who_was_kept_together_or_apart_goes_from_the_log_too() -> None:
+    evening = Kept()
+    for person in ("anna", "bilal", "cem"):
+        evening.send(person, "round.join")
+    evening.send("mona", "round.bind", people=["anna", "bilal"], how="apart")
+    evening.send("mona", "round.bind", people=["bilal", "cem"], how="together")
+    assert retained(evening)["bonds"] == 2
+    assert evening.event.rounds.bonds == {}
+    told = [change for *_, changes in evening.rows for change in _READ.decode(changes) if isinstance(change, Bound)]
+    assert told
+    assert not any(change.people for change in told)
+    assert evening.decide("olga", "event.retain", early=True).changes == []
+    assert same(evening.event, evening.replayed())
+
+
+def test_whoever_is_erased_is_kept_from_nobody_any_more_and_the_others_still_are() -> None:
+    evening = Kept()
+    number = evening.register("anna")
+    for person in ("bilal", "cem"):
+        evening.send(person, "round.join")
+    evening.send("mona", "round.bind", people=[f"registration/{number}", "bilal", "cem"], how="apart")
+    evening.erase(number)
+    assert [bond.people for bond in evening.event.rounds.bonds.values()] == [("bilal", "cem")]
+    told = [change for *_, changes in evening.rows for change in _READ.decode(changes) if isinstance(change, Bound)]
+    assert not any("registration/1" in change.people for change in told)
+    assert same(evening.event, evening.replayed())

@@ -2,11 +2,13 @@
  * Moving people by hand: they are ticked or dragged, and one form says where they go. Dragging fills in that form and sends it, so
  * that both do the same (WCAG 2.5.7).
  */
+import { drag } from "./drag.js";
 
 const form = () => /** @type {HTMLFormElement | null} */ (document.getElementById("move"));
 const rows = () => /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-person]"));
 const unfolded = /** @type {Set<string>} */ (new Set());
-let dragging = false;
+/** Who was ticked before somebody else was dragged. */
+let ticked = /** @type {string[]} */ ([]);
 
 /** To be called once, by the page's own module. */
 export function begin() {
@@ -14,10 +16,7 @@ export function begin() {
   if (find) find.hidden = false;
   find?.addEventListener("input", search);
   document.addEventListener("change", count);
-  document.addEventListener("dragstart", take);
-  document.addEventListener("dragend", leave);
-  document.addEventListener("dragover", over);
-  document.addEventListener("drop", drop);
+  drag({ things: "[data-person]", places: "[data-drop]", take, drop, letGo });
   refresh();
 }
 
@@ -76,54 +75,31 @@ function search() {
   }
 }
 
-/** @param {DragEvent} event */
-function take(event) {
-  const row = event.target instanceof Element ? event.target.closest("[data-person]") : null;
-  const box = row?.querySelector("input");
-  if (!box || !event.dataTransfer) return;
-  if (!box.checked) clear();
-  box.checked = true;
+/**
+ * All who are ticked, if they are one of them.
+ * @param {HTMLElement} row
+ */
+function take(row) {
+  const box = row.querySelector("input");
+  const chosen = boxes().filter((one) => one.checked);
+  ticked = chosen.map((one) => one.value);
+  if (!box?.checked) clear();
+  if (box) box.checked = true;
   count();
-  dragging = true;
-  event.dataTransfer.effectAllowed = "move";
-  event.dataTransfer.setData("text/plain", row?.textContent?.trim() ?? "");
-  document.body.dataset.dragging = "";
+  const name = row.querySelector(".mover__pick")?.textContent?.trim() ?? "";
+  return chosen.length > 1 && box && chosen.includes(box) ? `${name} + ${chosen.length - 1}` : name;
 }
 
-function leave() {
-  if (dragging) clear();
-  dragging = false;
-  delete document.body.dataset.dragging;
-  mark(null);
-}
-
-/** @param {DragEvent} event */
-function over(event) {
-  const room = target(event);
-  mark(room);
-  if (room) event.preventDefault();
-}
-
-/** @param {DragEvent} event */
-function drop(event) {
-  const room = target(event);
+/** @param {HTMLElement} room */
+function drop(room) {
   const select = form()?.querySelector("select");
-  if (!room || !select) return;
-  event.preventDefault();
+  if (!select || boxes().every((box) => !box.checked || room.contains(box))) return letGo();
   select.value = room.dataset.drop ?? "";
   form()?.requestSubmit(form()?.querySelector("button"));
+  clear();
 }
 
-/**
- * @param {DragEvent} event
- * @returns {HTMLElement | null}
- */
-function target(event) {
-  return dragging && event.target instanceof Element ? event.target.closest("[data-drop]") : null;
-}
-
-/** @param {HTMLElement | null} room */
-function mark(room) {
-  for (const one of document.querySelectorAll("[data-over]")) if (one !== room) one.removeAttribute("data-over");
-  room?.setAttribute("data-over", "");
+function letGo() {
+  for (const box of boxes()) box.checked = ticked.includes(box.value);
+  count();
 }

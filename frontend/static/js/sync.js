@@ -202,9 +202,10 @@ function answerWithin(time) {
  */
 async function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
-  if (!form.dataset.do) return;
-  event.preventDefault();
   const button = event.submitter;
+  // A button that has an address of its own is for the page there.
+  if (!form.dataset.do || button?.hasAttribute("formaction")) return;
+  event.preventDefault();
   if (button?.getAttribute("aria-disabled") === "true") return;
   const command = commandOf(form, button);
   const kept = form.dataset.do === "keep";
