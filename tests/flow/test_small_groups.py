@@ -167,6 +167,26 @@ async def test_a_thousand_cards_of_one_client_fill_no_room_and_hold_nobody_up(se
         assert len(await all_cards(fresh, "1-1", expected)) == expected
 
 
+@pytest.mark.parametrize(("name", "field"), [("card.submit", "Gedanke"), ("chat.send", "Nachricht")])
+async def test_without_a_script_what_is_too_much_stands_in_its_form_again(
+    serve: Callable[..., Server], name: str, field: str
+) -> None:
+    server = serve(say_burst=1, say_rate=0.01)
+    async with Evening(server, await server.event()) as evening:
+        await prepared(evening)
+        browser, page = await evening.browser((await inside(evening)).cookie), f"{evening.page}/room/1-1"
+
+        async def says(text: str) -> Any:
+            return await browser.post(f"{evening.page}/do", data={"name": name, "room": "1-1", "text": text, "back": page})
+
+        assert (await says(f"Mein erster {field}")).status_code == 303
+        refused = await says(f"Mein zweiter {field}")
+        assert refused.status_code == 429
+        assert "Das war viel in kurzer Zeit" in refused.text
+        assert refused.text.count(f"Mein zweiter {field}") == 1, "in the form that it was written in, and in no other"
+        assert f"Mein zweiter {field}" not in (await browser.get(page)).text
+
+
 async def answer(flood: Person, number: int) -> str:
     """What became of a card of the flood."""
     return await code_of(flood.do("card.submit", room="1-1", text=f"Karte {number}"))

@@ -253,6 +253,7 @@ class Session {
     if (code >= 4500 && code < 5000) {
       if (code === FORBIDDEN) void kept.forget(this.notes);
       this.ended = true;
+      clearTimeout(this.timers.offline);
       this.right = "read";
       this.editor.refresh();
       return this.announce(code === FORBIDDEN && this.unsaved ? "late" : "closed");
