@@ -250,7 +250,7 @@ async def do(asked: Asked) -> Response:
             page = room_pages.room
         elif asked.staff and "/rooms/" in asked.path:
             page = round_pages.round
-        return await page(asked, refused, fields)
+        return await page(asked, refused, {**fields, "command": name})
     return RedirectResponse(_back(asked.evening.slug, back, name, result), 303)
 
 

@@ -212,7 +212,12 @@ REFUSALS = {
     "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
     "card_too_short": N_("This card is empty. Please write at least {min} characters."),
     "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),
-    "too_many_cards": N_("There are {most} cards in this small group already. Please put some of them together first."),
+    "too_many_cards": N_(
+        "This small group has {most} cards, which is all that it can have. If somebody takes one back, yours fits in."
+    ),
+    "too_many_own_cards": N_(
+        "You have {most} cards in this small group already. Please put several into one, or take some back, and then write more."
+    ),
     "wrong_cards": N_("These cards cannot be put together. Please choose cards of one small group."),
     "group_too_long": N_("This name is too long. Please use at most {max} characters."),
     "summary_too_long": N_("This part of the summary is too long. Please shorten it to {max} characters."),

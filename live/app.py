@@ -26,6 +26,7 @@ from live.bus_address import connect
 from live.desks import Desks
 from live.duties import duties
 from live.identity import Identity
+from live.limits import Limits
 from live.log import Log
 from live.logs import REQUEST, request_id
 from live.notes import Allowed, Notes
@@ -70,8 +71,9 @@ def create(settings: Settings, *, alone: bool = False, notes_allowed: Allowed = 
     redis = connect(settings.redis_url) if settings.redis_url else None
     presence = RedisPresence(redis, installation(log)) if redis else LocalPresence()
     own = duties(settings, desks) if alone else {}
-    notes = Notes(desks, notes_allowed)
-    site = Site(settings, desks, Identity(log.key("person")), Assets(), presence, notes)
+    limits = Limits(settings)
+    notes = Notes(desks, notes_allowed, limits)
+    site = Site(settings, desks, Identity(log.key("person")), Assets(), presence, notes, limits)
     sockets = [WebSocketRoute("/ws/{slug}", endpoint.serve), NotesEndpoint(site, notes).route()]
 
     @contextlib.asynccontextmanager

@@ -24,6 +24,7 @@ from rooms.command import Refused
 SHARED_SECONDS = 1.0
 BUSIEST = 500
 """Of so many keys of each rate the other processes are told: who takes less than all of these takes little."""
+_SAID = ("card.submit", "chat.send")
 _GUESSABLE = ("person.join", "link.redeem", "room.seat_table")
 
 
@@ -36,8 +37,11 @@ class Limits:
         self.address = Rate(settings.address_burst, settings.address_rate)
         self.guess = Rate(settings.join_burst, settings.join_rate)
         self.register = Rate(settings.register_burst, settings.register_rate)
+        self.say = Rate(settings.say_burst, settings.say_rate)
+        self.notes_growth = Rate(settings.notes_growth_burst, settings.notes_growth_rate)
         self._rates = {
-            "send": self.send, "submit": self.submit, "address": self.address, "guess": self.guess, "register": self.register
+            "send": self.send, "submit": self.submit, "address": self.address, "guess": self.guess, "register": self.register,
+            "say": self.say, "notes_growth": self.notes_growth,
         }  # fmt: skip
         self.most_connections = settings.connections_per_address
         self._connections: dict[str, int] = {}
@@ -53,6 +57,8 @@ class Limits:
         self.send.take(person, now)
         if name == "contribution.submit":
             self.submit.take(person, now)
+        elif name in _SAID:
+            self.say.take(person, now)
         elif name == "registration.submit":
             # Per address: a bot is a new person each time.
             self.register.take(address, now)

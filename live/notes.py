@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 import msgspec
 
@@ -20,6 +21,7 @@ from live import notes_store as store
 from live.desk import Desk, Waiting
 from live.desks import Desks
 from live.hub import COME_BACK, RIGHTS
+from live.limits import Limits
 from live.log import Unavailable
 from live.notes_document import Full, Gap
 from live.notes_keeper import Keeper, Lost, Unready
@@ -43,8 +45,8 @@ Allowed = Callable[[Event, str, str], NotesRight]
 class Notes:
     """All notes of this process. `run` it while it serves and `close` it afterwards, before the desks."""
 
-    def __init__(self, desks: Desks, allowed: Allowed) -> None:
-        self.allowed, self.settings = allowed, desks.settings
+    def __init__(self, desks: Desks, allowed: Allowed, limits: Limits) -> None:
+        self.allowed, self.settings, self.growth = allowed, desks.settings, limits.notes_growth
         self.log, self.writer, self.bus = desks.log, desks.writer, desks.bus
         self.keeper = Keeper()
         self.sheets: dict[tuple[str, str], Sheet] = {}
@@ -90,14 +92,16 @@ class Notes:
         except (Gap, Lost, Unready) as error:
             raise Unavailable("the notes cannot be read") from error
 
-    async def append(self, desk: Desk, room: str, lines: list[str]) -> None:
-        """A paragraph more for each line, for whoever has no editor; returns when it is saved. Refuses `notes_full`. Raises
-        Unavailable."""
+    async def append(self, desk: Desk, person: str, room: str, lines: list[str]) -> None:
+        """A paragraph more for each line, for whoever has no editor; returns when it is saved. Refuses `notes_full`, `too_many`.
+        Raises Unavailable."""
         try:
             async with self.sheet(desk, room) as sheet:
                 async with sheet.turn:
                     most = self.settings.notes_bytes
-                    sheet.take(await self.keeper.appended(sheet.state, lines, most))
+                    merged = await self.keeper.appended(sheet.state, lines, most)
+                    self._charge({person: len(merged.state) - len(sheet.state)})
+                    sheet.take(merged)
                 await self._saving()
                 if self.sheets.get(sheet.key) is not sheet:
                     raise Unavailable("the notes were replaced meanwhile")
@@ -107,7 +111,7 @@ class Notes:
             raise Unavailable("the notes cannot be written") from error
 
     async def enter(self, sheet: Sheet, update: bytes, sender: Connection) -> None:
-        """Take an update into the document and show it. Raises Gap, Full, Lost, Unready."""
+        """Take an update into the document and show it. Refuses `too_many`. Raises Gap, Full, Lost, Unready."""
         entry = Entry(update, sender)
         sheet.entries.append(entry)
         async with sheet.turn:
@@ -123,6 +127,7 @@ class Notes:
         most = self.settings.notes_bytes
         try:
             merged = await self.keeper.merged(sheet.state, [entry.update for entry in entries], most)
+            self._charge(_shares(len(merged.state) - len(sheet.state), entries))
         except Exception as error:
             if len(entries) == 1:
                 entries[0].failed = error
@@ -133,6 +138,18 @@ class Notes:
             sheet.take(merged, entries[0].sender if len(entries) == 1 else None)
             for entry in entries:
                 entry.failed = None
+
+    def _charge(self, grown: Mapping[str, float]) -> None:
+        """By how many bytes each person has made notes longer: all of it or none. What makes them no longer is free, so that it can
+        always be deleted. Refuses `too_many`. Raises Full if it is more than anybody ever may at once."""
+        now = time.monotonic()
+        costs = {person: cost for person, cost in grown.items() if cost > 0}
+        for person, cost in costs.items():
+            if cost > self.growth.burst:
+                raise Full
+            self.growth.check(person, now, cost)
+        for person, cost in costs.items():
+            self.growth.take(person, now, cost)
 
     @contextlib.asynccontextmanager
     async def sheet(self, desk: Desk, room: str) -> AsyncIterator[Sheet]:
@@ -323,6 +340,14 @@ class Notes:
         if sheet is not None and sheet.read:
             sheet.heard.append((seq, batch))
             self._wake.set()
+
+
+def _shares(grown: int, entries: list[Entry]) -> Mapping[str, float]:
+    """Whose updates the document has grown by, in proportion to their length: of several at once only the sum is known."""
+    said = Counter[str]()
+    for entry in entries:
+        said[entry.sender.person] += len(entry.update)
+    return {person: grown * length / said.total() for person, length in said.items()}
 
 
 _PACK = msgspec.msgpack.Encoder()

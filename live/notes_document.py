@@ -15,6 +15,10 @@ from live.notes_protocol import NOTHING, ROOT, Malformed, clocks, survey
 DEEPEST = 40
 """Elements within elements: a list within a list takes two. Without an end they overflow the stack, here and in browsers."""
 
+DELETING = 1.1
+"""A letter that is taken out of the middle of a text parts it in two, which is 36 bytes more. In full notes that has to be possible
+too; the limit is above that of writing, for one could cut a text into pieces on purpose."""
+
 
 class Gap(Exception):
     """The update follows on something that is missing here: all of it has to be asked for."""
@@ -33,8 +37,8 @@ class Merged(NamedTuple):
 
 
 def merged(state: bytes, updates: list[bytes], most: int | None = None) -> Merged:
-    """The document after the updates. Raises Gap; Full if it grows and has more than `most` bytes; Malformed or whatever else the
-    library raises on an update that is none."""
+    """The document after the updates. Raises Gap; Full if it grows and has more than `most` bytes, or DELETING times as many if
+    nothing but deleting has made it grow; Malformed or whatever else the library raises on an update that is none."""
     surveys = [survey(update) for update in updates]
     document, news = _read(state), list[bytes]()
     document.observe(lambda event: news.append(event.update))
@@ -45,8 +49,10 @@ def merged(state: bytes, updates: list[bytes], most: int | None = None) -> Merge
     if any(known.get(client, 0) < end for one in surveys for client, end in one.ends.items()):
         raise Gap
     written = document.get_update()
-    if most is not None and len(written) > max(most, len(state)):
-        raise Full
+    if most is not None:
+        most = most if any(one.ends for one in surveys) else int(most * DELETING)
+        if len(written) > max(most, len(state)):
+            raise Full
     again = _read(written)
     if clocks(again.get_state()) != known or str(_notes(again)) != str(_notes(document)):
         raise Malformed("what is written is not what was meant")

@@ -191,6 +191,9 @@ class NotesEndpoint:
         except Full:
             connection.deaf = True
             connection.refuse("notes_full", bytes=self.settings.notes_bytes)
+        except Refused as refused:
+            connection.deaf = True
+            connection.refuse(refused.code, retry_after=refused.retry_after)
         self.notes.wake_soon()
 
     # Who is there. Told, not stored.

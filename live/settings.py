@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     send_rate: Annotated[float, "Commands a second that one person may go on sending"] = 2.0
     submit_burst: Annotated[float, "Contributions that one person may send at once; staff are not limited"] = 5.0
     submit_rate: Annotated[float, "Contributions a second that one person may go on sending"] = 0.1
+    say_burst: Annotated[float, "Cards and chat messages that one person may send at once; staff are not limited"] = 10.0
+    say_rate: Annotated[float, "Cards and chat messages a second that one person, or a table's device, may go on sending"] = 0.4
     address_burst: Annotated[float, "Commands that one address may send at once; a hall shares one"] = 1000.0
     address_rate: Annotated[float, "Commands a second that one address may go on sending"] = 200.0
     join_burst: Annotated[float, "Tries to enter the hall's code, a table's or a link that one address has at once"] = 60.0
@@ -53,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notes_bytes: Annotated[int, "Largest notes of one room, as they are stored; what would make them larger is refused"] = 200_000
     notes_burst: Annotated[float, "Messages to the notes that one person may send at once"] = 200.0
     notes_rate: Annotated[float, "Messages a second to the notes that one person may go on sending"] = 20.0
+    notes_growth_burst: Annotated[float, "Bytes by which one person may make notes longer at once; a frame must fit"] = 65_536.0
+    notes_growth_rate: Annotated[float, "Bytes a second by which one person may go on making notes longer; typing adds ten"] = 100.0
     admitted_per_turn: Annotated[int, "Requests begun in one turn of the loop: lower keeps moderators quicker in a storm"] = 8
     native_fanout: Annotated[bool, "Use the C send loop where it was built"] = True
     metrics_token: Annotated[str, "Who asks for `/metrics` from another machine sends it: `Authorization: Bearer …`"] = ""

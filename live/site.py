@@ -36,13 +36,12 @@ class Site:
     """See the module."""
 
     def __init__(
-        self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence, notes: Notes
+        self, settings: Settings, desks: Desks, identity: Identity, assets: Assets, presence: Presence, notes: Notes, limits: Limits
     ) -> None:
         self.settings, self.desks, self.identity, self.assets, self.presence = settings, desks, identity, assets, presence
-        self._notes = notes
+        self._notes, self.limits = notes, limits
         self.legal = settings.imprint_url, settings.privacy_url, settings.accessibility_url
         self.form_seconds = settings.form_seconds
-        self.limits = Limits(settings)
         self.hubs: dict[str, Hub] = {}
         self._reached = settings.public_url.rstrip("/")
         self.connections: set[Connection] = set()
@@ -131,7 +130,7 @@ class Site:
             raise Refused("closed")
         words = within(text, "text", MIN_TEXT, MAX_TEXT)
         try:
-            await self._notes.append(desk, room, words.split("\n"))
+            await self._notes.append(desk, person, room, words.split("\n"))
         except Unavailable:
             raise Refused("storage_unavailable", retry_after=2.0) from None
 

@@ -23,16 +23,21 @@ class Rate:
 
     def take(self, key: str, now: float, cost: float = 1.0) -> None:
         """Take from the key's bucket at time `now` (s, monotonic). Refuses `too_many` with the seconds to wait."""
-        tokens, at = self._buckets.get(key, (self.burst, now))
-        tokens = min(self.burst, tokens + (now - at) * self.per_second)
-        if tokens < cost - _ROUNDING:
-            self._buckets[key] = (tokens, now)
-            raise Refused("too_many", retry_after=max(1.0, math.ceil((cost - tokens) / self.per_second)))
+        tokens = self.check(key, now, cost)
         self._buckets[key] = (tokens - cost, now)
         if self.taken is not None:
             self.taken[key] = self.taken.get(key, 0.0) + cost
         if now - self._swept > self.burst / self.per_second:
             self._sweep(now)
+
+    def check(self, key: str, now: float, cost: float) -> float:
+        """What is in the key's bucket. Refuses as `take` does, but takes nothing."""
+        tokens, at = self._buckets.get(key, (self.burst, now))
+        tokens = min(self.burst, tokens + (now - at) * self.per_second)
+        if tokens < cost - _ROUNDING:
+            self._buckets[key] = (tokens, now)
+            raise Refused("too_many", retry_after=max(1.0, math.ceil((cost - tokens) / self.per_second)))
+        return tokens
 
     def charge(self, key: str, now: float, cost: float) -> None:
         """What was taken from the key's bucket elsewhere. It may be left in debt, of one burst at most."""

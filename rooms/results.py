@@ -24,8 +24,9 @@ MIN_CARD, MAX_CARD, MAX_GROUP = 2, 300, 60
 """Graphemes: one thought; the name of a group."""
 MAX_PART = 2_000
 """Graphemes of each part of a summary: a page on the board."""
-MOST_CARDS = 500
-"""In one room."""
+MOST_CARDS, MOST_OF_ONE = 500, 50
+"""In one room; of one person there. What is taken back does not count: it leaves as little as a support that is taken back, and how
+often anybody may do that is limited (`live/limits.py`)."""
 BETWEEN = 2**20
 """Between the places of two cards: one that is moved gets a place there, and is all that the others have to be sent again."""
 Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
@@ -274,14 +275,19 @@ class Stated(Change, frozen=True, tag="summary_stated"):
 
 
 def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
-    """Refuses `unknown_room`, `not_your_room`, `round_closed`, `card_*`, `too_many_cards`, `name_too_long`, and `forbidden` a name
-    to whoever has one of their own."""
+    """Who leads the room and who writes for a table write for others, as many as the room takes. Refuses `unknown_room`,
+    `not_your_room`, `round_closed`, `card_*`, `too_many_cards`, `too_many_own_cards`, `name_too_long`, and `forbidden` a name to
+    whoever has one of their own."""
     room = seated(event, actor, command.room)
     person = self_of(event, actor.person)
     if command.name and person != at_table(room):
         raise Refused("forbidden", field="name")
-    if len(event.results.of_room.get(room.id, ())) >= MOST_CARDS:
+    cards = event.results.live(room.id)
+    if len(cards) >= MOST_CARDS:
         raise Refused("too_many_cards", field="text", most=MOST_CARDS)
+    for_others = room.leads(person) or actor.any_of(*LEADERS) or person == at_table(room)
+    if not for_others and sum(card.person == person for card in cards) >= MOST_OF_ONE:
+        raise Refused("too_many_own_cards", field="text", most=MOST_OF_ONE)
     words = text.within(command.text, "card", MIN_CARD, MAX_CARD)
     number = len(event.results.cards) + 1
     outcome = Outcome([Submitted(number, room.id, words, person)], {"card": number})

@@ -36,7 +36,7 @@ Row = dict[str, Any]
 SLUG = "bench"
 PROGRAMME = Programme(SLUG, {"de": "Messung"}, "2020-08-20T18:00:00+02:00", "2020-08-20T20:00:00+02:00", premoderation=False)
 OPEN_HANDED: dict[str, object] = {
-    **dict.fromkeys(("send_burst", "submit_burst", "address_burst", "join_burst", "register_burst"), 1000000000000.0),
+    **dict.fromkeys(("send_burst", "submit_burst", "address_burst", "join_burst", "register_burst", "say_burst"), 1000000000000.0),
     "connections_per_address": 1_000_000,
     "ping_seconds": 3600,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -439,6 +439,87 @@ async def test_full_notes_are_told_and_a_shorter_text_is_saved(writes: Writes) -
     await anna.is_in("saved")
     await anna.types("Passt.")
     await ben.sees("Passt.")
+
+
+async def test_somebody_else_s_text_is_deleted_from_full_notes_to_make_room(writes: Writes, group: Evening) -> None:
+    anna, ben = await writes("Anna"), await writes("Ben")
+    async with at(group, anna) as editor:
+        await editor.says("Alt " * 250, "Wort " * 1_310)
+        await editor.is_saved()
+    await ben.sees("Alt", "Wort")
+    await ben.types("b" * 20)
+    await ben.is_in("saved")
+    await ben.page.keyboard.insert_text("B" * 500)
+    await ben.is_in("full")
+    await expect(ben.page.locator(".notes__state")).to_contain_text("whoever wrote it")
+    await ben.text.locator("p").first.click(click_count=3)
+    await ben.page.keyboard.press("Delete")
+    await ben.is_in("saved")
+    await anna.sees("B" * 500)
+    words = await ben.words()
+    assert (await anna.words(), words.count("Alt"), words.count("Wort")) == (words, 0, 1_310)
+
+
+async def test_a_lot_of_text_at_once_waits_survives_a_reload_and_comes_once(browser: Browser, serve: Callable[..., Server]) -> None:
+    server = serve(notes_growth_burst=3_000, notes_growth_rate=150)
+    async with Evening(server, await server.event()) as group:
+        await prepared(group)
+        writes = Writes(browser, group)
+        async with writes.leaving:
+            anna, ben = await writes("Anna", size=(360, 740)), await writes("Ben")
+            await anna.types("Zwei Seiten: ")
+            await anna.page.keyboard.insert_text("x" * 2_500)
+            await anna.is_in("saved")
+            await ben.sees("xxx")
+            await anna.page.keyboard.insert_text("Noch zwei: " + "y" * 2_500)
+            await anna.is_in("slow")
+            await anna.types("Und weiter getippt.")
+            await ben.types("Ben schreibt weiter. ")
+            await ben.is_in("saved")
+            assert "yyy" not in await ben.words()
+            await anna.page.reload()
+            await anna.notes.scroll_into_view_if_needed()
+            await anna.sees("Noch zwei", "Und weiter getippt.")
+            await anna.is_in("slow")
+            await anna.is_in("saved")
+            await ben.sees("Noch zwei", "Und weiter getippt.")
+            await anna.sees("Ben schreibt weiter.")
+            words = await ben.words()
+            assert (await anna.words(), words.count("y"), words.count("getippt")) == (words, 2_500, 1)
+        assert not writes.faults, "\n".join(writes.faults)
+
+
+async def test_who_takes_out_again_what_was_too_much_does_not_wait(browser: Browser, serve: Callable[..., Server]) -> None:
+    server = serve(notes_growth_burst=3_000, notes_growth_rate=0.1)
+    async with Evening(server, await server.event()) as group:
+        await prepared(group)
+        writes = Writes(browser, group)
+        async with writes.leaving:
+            anna, ben = await writes("Anna"), await writes("Ben")
+            await anna.types("Kurz.")
+            await anna.is_in("saved")
+            await anna.page.keyboard.insert_text("x" * 2_000)
+            await anna.is_in("saved")
+            await anna.page.keyboard.insert_text("y" * 2_000)
+            await anna.is_in("slow")
+            for _ in range(40):
+                await anna.page.keyboard.press("Shift+ArrowUp")
+            await anna.page.keyboard.press("Delete")
+            await anna.is_in("saved")
+            await anna.types("Passt.")
+            await ben.sees("Passt.")
+        assert not writes.faults, "\n".join(writes.faults)
+
+
+async def test_what_is_too_much_to_be_pasted_is_not_and_the_page_says_so(writes: Writes) -> None:
+    anna = await writes("Anna", permissions=["clipboard-read", "clipboard-write"])
+    await anna.types("Kurz. ")
+    await anna.is_in("saved")
+    await anna.page.evaluate("text => navigator.clipboard.writeText(text)", "x" * 20_000)
+    await anna.page.keyboard.press("Control+v")
+    await expect(anna.page.locator("#toasts")).to_contain_text("too much to be pasted at once")
+    await anna.is_in("saved")
+    assert "x" not in await anna.words()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["phone", "laptop"])

@@ -4,15 +4,18 @@ phones, from the beginning of a round to the way back to the plenary. The parts 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Browser, Locator, expect
 
 from tests.browser.cast import LAPTOP, PHONE, WITHIN, Cast, Moderator, Participant, Person, Size
 from tests.browser.test_access import violations
 from tests.flow.evening import Evening
 from tests.flow.line import Line
+from tests.flow.server import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -131,6 +134,51 @@ async def test_a_card_that_is_refused_on_another_page_stands_in_its_form_again(c
     await anna.page.locator("#seat").get_by_role("button", name="Go in").click()
     await expect(anna.page.get_by_role("heading", name=OFFICE)).to_be_visible()
     await expect(field(anna)).to_have_value("Register a move from home")
+
+
+async def test_more_than_may_be_said_at_once_is_kept_and_comes_by_itself_in_its_order(
+    browser: Browser, serve: Callable[..., Server]
+) -> None:
+    server, refused = serve(say_burst=3, say_rate=2), list[str]()
+    said = [f"Message {number}" for number in range(10)]
+
+    def heard(frame: str | bytes) -> None:
+        refused.extend(re.findall("too_many", str(frame)))
+
+    async with Evening(server, await server.event()) as evening, Line(server.url) as line, Cast(browser, evening) as cast:
+        await opened(evening, CITY)
+        anna, bilal = await inside(cast, CITY, PHONE, line.url), await inside(cast, CITY, LAPTOP)
+        anna.page.on("websocket", lambda socket: socket.on("framereceived", heard))
+        await anna.loses(line)
+        for text in said:
+            await anna.page.get_by_label("Your message").fill(text)
+            await anna.page.keyboard.press("Enter")
+            await expect(anna.page.get_by_label("Your message")).to_be_empty()
+        for text in ("Benches", "Trees"):
+            await field(anna).fill(text)
+            await anna.page.get_by_role("button", name="Pin it up").click()
+            await expect(field(anna)).to_be_empty()
+        await anna.finds(line)
+        await expect(cards(bilal)).to_have_count(2)
+        await expect(bilal.page.locator("#chat > *")).to_have_count(len(said))
+        for place, text in enumerate(said):
+            await expect(bilal.page.locator("#chat > *").nth(place)).to_contain_text(text)
+        assert len(refused) >= 5, "the control: not all were taken at once"
+        cast.assert_no_faults()
+
+
+async def test_what_is_too_soon_stays_in_its_form(browser: Browser, serve: Callable[..., Server]) -> None:
+    server = serve(say_burst=1, say_rate=0.01)
+    async with Evening(server, await server.event()) as evening, Cast(browser, evening) as cast:
+        await opened(evening, CITY)
+        anna = await inside(cast, CITY, NARROW)
+        for text in ("Benches", "Trees"):
+            await field(anna).fill(text)
+            await anna.page.get_by_role("button", name="Pin it up").click()
+        await expect(anna.page.get_by_text("That was a lot in a short time.").first).to_be_visible()
+        await expect(field(anna)).to_have_value("Trees")
+        await expect(cards(anna)).to_have_count(1)
+        cast.assert_no_faults()
 
 
 async def opened(evening: Evening, *rooms: str) -> Any:

@@ -184,6 +184,22 @@ async def test_a_megabyte_is_refused_and_the_others_go_on(evening: Evening) -> N
             assert len(hers.text) < 200_000
 
 
+@pytest.mark.parametrize("limited", [True, False], ids=["", "control: everybody may add as much as they like"])
+async def test_without_a_script_one_does_not_fill_the_notes_either(serve: Callable[..., Server], limited: bool) -> None:
+    growth = {"notes_growth_burst": 2_500, "notes_growth_rate": 1} if limited else {}
+    server = serve(notes_bytes=10_000, **growth)
+    async with Evening(server, await server.event()) as evening:
+        await prepared(evening)
+        flood, anna = [await evening.browser((await inside(evening)).cookie, **{"accept-language": "en"}) for _ in range(2)]
+        form = f"{evening.page}/room/1-1/notes"
+        answers = [await flood.post(form, data={"text": f"{turn} {'x' * 950}"}) for turn in range(10)]
+        code, words = (429, "That was a lot in a short time") if limited else (422, "The notes are full")
+        assert (answers[0].status_code, answers[-1].status_code, words in answers[-1].text) == (303, code, True)
+        assert f"9 {'x' * 950}</textarea>" in answers[-1].text, "nothing is lost"
+        hers = await anna.post(form, data={"text": "a" * 950})
+        assert hers.status_code == (303 if limited else 422)
+
+
 async def test_a_first_draft_of_the_summary_is_made_of_notes_and_cards(evening: Evening) -> None:
     await prepared(evening)
     anna = await inside(evening)

@@ -9,13 +9,13 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from moderation import roles
 from rooms.command import Refused
-from rooms.results import MOST_CARDS
+from rooms.results import MOST_CARDS, MOST_OF_ONE
 from tests.flow.evening import Evening, Person, refusal
 from tests.flow.server import Server
 from tests.flow.test_evening import ALL, MAY_WATCH, everything_stored
@@ -127,28 +127,64 @@ async def all_cards(person: Person, room: str, number: int) -> list[str]:
     return cards(person, room)
 
 
-@pytest.mark.parametrize("limited", [True, False], ids=["", "control: everybody may send as fast as they like"])
-async def test_a_thousand_cards_of_one_client_fill_no_room_and_hold_nobody_up(serve: Callable[..., Server], limited: bool) -> None:
-    """Without the limit they fill it to the last card that a room has."""
-    server = serve(unanswered=2_000, **({"send_burst": 30, "send_rate": 2} if limited else {}))
+class Flood(NamedTuple):
+    """What a server has against one who sends without end, and what becomes of a room."""
+
+    settings: dict[str, object]
+    leads: bool
+    refusal: str
+    fills: bool
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param(Flood({"say_burst": 10, "say_rate": 0.4}, leads=False, refusal="too_many", fills=False), id="the rate"),
+        pytest.param(Flood({}, leads=False, refusal="too_many_own_cards", fills=False), id="without it, the cards of one person"),
+        pytest.param(Flood({}, leads=True, refusal="too_many_cards", fills=True), id="control: whom neither holds"),
+    ],
+)
+async def test_a_thousand_cards_of_one_client_fill_no_room_and_hold_nobody_up(serve: Callable[..., Server], flood: Flood) -> None:
+    """A moderator, who is trusted, fills it to the last card that a room has."""
+    server = serve(unanswered=2_000, **flood.settings)
     async with Evening(server, await server.event()) as evening:
-        await prepared(evening)
-        flood, anna = await inside(evening), await inside(evening)
-        sent = [asyncio.create_task(answer(flood, number)) for number in range(1_000)]
+        moderator = await prepared(evening)
+        client, anna = await inside(evening, cookie=moderator.cookie if flood.leads else None), await inside(evening)
+        sent = [asyncio.create_task(answer(client, number)) for number in range(1_000)]
         hers = await code_of(anna.do("card.submit", room="1-1", text="Annas Gedanke"))
         codes = Counter(await asyncio.gather(*sent))
+        assert codes.keys() == {"done", flood.refusal}
         assert codes.total() == 1_000
-        assert (flood.closed, anna.closed) == (None, None)
+        assert (client.closed, anna.closed) == (None, None)
         later = await code_of(anna.do("card.submit", room="1-1", text="Und noch einer"))
-        if limited:
-            assert (set(codes), hers, later) == ({"done", "too_many"}, "done", "done")
-            assert codes["done"] < 100
-        else:
-            assert (set(codes), later) == ({"done", "too_many_cards"}, "too_many_cards")
-        fresh = await evening.person(anna.cookie, "room/1-1")
         expected = codes["done"] + [hers, later].count("done")
-        assert limited or expected == MOST_CARDS
+        if flood.fills:
+            assert (later, expected) == ("too_many_cards", MOST_CARDS)
+        else:
+            assert (hers, later) == ("done", "done")
+            assert codes["done"] <= MOST_OF_ONE
+        fresh = await evening.person(anna.cookie, "room/1-1")
         assert len(await all_cards(fresh, "1-1", expected)) == expected
+
+
+@pytest.mark.parametrize(("name", "field"), [("card.submit", "Gedanke"), ("chat.send", "Nachricht")])
+async def test_without_a_script_what_is_too_much_stands_in_its_form_again(
+    serve: Callable[..., Server], name: str, field: str
+) -> None:
+    server = serve(say_burst=1, say_rate=0.01)
+    async with Evening(server, await server.event()) as evening:
+        await prepared(evening)
+        browser, page = await evening.browser((await inside(evening)).cookie), f"{evening.page}/room/1-1"
+
+        async def says(text: str) -> Any:
+            return await browser.post(f"{evening.page}/do", data={"name": name, "room": "1-1", "text": text, "back": page})
+
+        assert (await says(f"Mein erster {field}")).status_code == 303
+        refused = await says(f"Mein zweiter {field}")
+        assert refused.status_code == 429
+        assert "Das war viel in kurzer Zeit" in refused.text
+        assert refused.text.count(f"Mein zweiter {field}") == 1, "in the form that it was written in, and in no other"
+        assert f"Mein zweiter {field}" not in (await browser.get(page)).text
 
 
 async def answer(flood: Person, number: int) -> str:

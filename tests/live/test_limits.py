@@ -13,6 +13,7 @@ from live.limits import Limits, network
 from live.settings import Settings
 from moderation.event import Event
 from rooms.command import Refused
+from rooms.talk import MOST_MESSAGES
 from tests.live.engines import RedisServer
 from tests.live.test_bus import connected
 
@@ -29,6 +30,15 @@ def taken(limits: Limits, most: int = 20) -> int:
         except Refused:
             return count
     return most
+
+
+def test_nobody_fills_a_room_before_somebody_has_noticed() -> None:
+    """Alone, and without anything that people do being held up by it."""
+    usual = Settings()
+    assert (usual.notes_bytes - usual.notes_growth_burst) / usual.notes_growth_rate > 20 * 60
+    assert usual.notes_growth_burst >= usual.frame_bytes, "whatever may be sent may be taken, after a while"
+    assert (MOST_MESSAGES - usual.say_burst) / usual.say_rate > 60 * 60
+    assert usual.say_burst + 60 * usual.say_rate > 30, "thoughts that somebody has in their best minute"
 
 
 def test_the_control_who_spreads_over_processes_that_do_not_talk_gets_the_burst_of_each() -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -250,6 +250,87 @@ async def test_full_notes_can_be_shortened(evening: Evening) -> None:
         await anna.is_saved()
         await ben.send(protocol.step_1(ben.doc.get_state()))
         await anna.sees("bbb")
+
+
+@pytest.mark.parametrize("limited", [True, False], ids=["", "control: everybody may add as much as they like"])
+async def test_one_person_does_not_fill_the_notes(serve_notes: Callable[..., NotesServer], limited: bool) -> None:
+    growth = {"notes_growth_burst": 5_000, "notes_growth_rate": 1} if limited else {}
+    server = serve_notes(notes_bytes=MOST, notes_burst=10_000, **growth)
+    async with Evening(server, await server.event()) as evening, contextlib.AsyncExitStack() as room:
+        flood = await room.enter_async_context(editor(evening, cookie=await evening.cookie("helper")))
+        anna = await room.enter_async_context(editor(evening))
+        await flood.says(*(f"{turn} {'x' * 1_000}" for turn in range(30)))
+        refused = await flood.is_refused("too_many" if limited else "notes_full")
+        assert bool(refused.get("retry_after")) == limited
+        again = await room.enter_async_context(editor(evening, cookie=flood.cookie))
+        await again.says("y" * 1_000)
+        await again.is_refused("too_many" if limited else "notes_full")  # over another connection
+        await anna.says("a" * 1_500)
+        if limited:
+            await anna.is_saved()
+            assert len(anna.text) < 6_600, "what one may add, and what Anna has"
+        else:
+            await anna.is_refused("notes_full")
+
+
+async def test_what_was_too_much_at_once_is_taken_later_as_a_whole_and_once(serve_notes: Callable[..., NotesServer]) -> None:
+    server = serve_notes(notes_burst=1e6, notes_growth_burst=5_000, notes_growth_rate=2_500)
+    async with Evening(server, await server.event()) as evening, editor(evening) as anna, editor(evening) as ben:
+        await anna.says("Vorher " * 650)
+        await anna.is_saved()
+        await anna.says("Viel " * 900)
+        await anna.is_refused("too_many")
+        await anna.says("Danach")  # cannot be understood without what was refused
+        await ben.says("Ben schreibt weiter")
+        await ben.is_saved()
+        assert "Viel" not in ben.text
+        assert "Danach" not in ben.text
+        while anna.frames[-1]["t"] == "refused":
+            heard = len(anna.frames)
+            await anna.send(protocol.step_1(anna.doc.get_state()))  # asks, and is asked
+            await anna.until(lambda heard=heard: len(anna.frames) > heard)  # type: ignore[misc]
+        await anna.is_saved()
+        await ben.sees("Danach")
+    async with editor(evening) as later:
+        await later.sees("Vorher", "Viel", "Danach", "Ben schreibt weiter")
+        assert (later.text.count("Viel"), later.text.count("Danach")) == (900, 1)
+
+
+async def test_what_makes_notes_longer_by_deleting_is_limited_and_deleting_is_not(serve_notes: Callable[..., NotesServer]) -> None:
+    """Every second letter of a text: an update of three bytes each, of which the document keeps twenty-six."""
+    server = serve_notes(notes_bytes=MOST, notes_growth_burst=5_000, notes_growth_rate=1)
+    async with Evening(server, await server.event()) as evening, editor(evening) as flood, editor(evening) as anna:
+        await flood.says("x" * 4_500)
+        await anna.sees("xxx")
+        text = cast("XmlText", cast("XmlElement", flood.notes.children[0]).children[0])
+        with flood.doc.transaction():
+            for index in range(100):
+                del text[index]
+        await flood.sends()
+        await flood.is_refused("too_many")
+        anna.deletes("xxx")
+        await anna.says("Weiter")
+        await anna.is_saved()
+        assert anna.text == "Weiter"
+
+
+async def test_what_waits_together_is_charged_to_who_has_said_it(serve_notes: Callable[..., NotesServer]) -> None:
+    server = serve_notes(notes_bytes=MOST, notes_growth_burst=5_000, notes_growth_rate=1)
+    async with Evening(server, await server.event()) as evening, contextlib.AsyncExitStack() as room:
+        anna, ben, flood = [await room.enter_async_context(editor(evening)) for _ in range(3)]
+        await anna.says("Vorher")
+        await asyncio.gather(*(one.sees("Vorher") for one in (ben, flood)))
+        os.kill(server.keeper, signal.SIGSTOP)
+        for one, text in ((anna, "Anna"), (ben, "b" * 4_000), (flood, "x" * 4_900), (flood, "x" * 4_900)):
+            await one.says(text)
+        os.kill(server.keeper, signal.SIGCONT)
+        await flood.is_refused("too_many")
+        await asyncio.gather(*(one.is_saved() for one in (anna, ben)))
+        await anna.sees("Anna", "bbb")
+        await ben.says("b" * 4_000)
+        await ben.is_refused("too_many")
+        await anna.says("a" * 4_000)
+        await anna.is_saved()
 
 
 async def test_an_ordinary_client_is_refused_in_words_that_it_knows(evening: Evening) -> None:
@@ -650,6 +731,26 @@ def test_a_document_that_is_too_large_may_shrink_but_not_grow() -> None:
         merged(large, updates, 100)
     del notes.children[0]
     assert len(merged(large, updates, 100).state) < len(large)
+
+
+def test_of_full_notes_a_single_letter_is_deleted_although_that_takes_some_bytes() -> None:
+    doc = Doc[XmlFragment]()
+    notes = doc.get("notes", type=XmlFragment)
+    notes.children.append(XmlElement("paragraph", {}, [XmlText("x" * 500)]))
+    full = doc.get_update()
+    updates: list[bytes] = []
+    doc.observe(lambda event: updates.append(event.update))
+    text = cast("XmlText", cast("XmlElement", notes.children[0]).children[0])
+    del text[250]
+    assert len(merged(full, updates, len(full)).state) > len(full)
+    with doc.transaction():
+        for index in range(50):
+            del text[index]
+    with pytest.raises(Full):
+        merged(full, updates, len(full))  # the control: on purpose one would make much of it
+    text.insert(100, "y")
+    with pytest.raises(Full):
+        merged(full, [updates[0], updates[-1]], len(full))  # nor does anything come along with it
 
 
 # The process that does the work.

@@ -86,6 +86,8 @@ def test_a_zero_that_would_stop_everything_is_refused_by_name() -> None:
         "snapshot_rows",
         "send_rate",
         "submit_rate",
+        "say_rate",
+        "notes_growth_rate",
         "address_rate",
         "join_rate",
         "frame_bytes",

@@ -33,8 +33,9 @@ from tests.moderation.evening import EXAMPLES, Evening
 SECONDS = 10
 PROGRAMME = Programme("abend", {"de": "Abend"}, "2020-08-20T18:00:00+02:00", "2020-08-20T20:00:00+02:00", premoderation=False)
 OPEN_HANDED = Settings(
-    send_burst=1e9, submit_burst=1e9, address_burst=1e9, join_burst=1e9, register_burst=1e9, malformed_frames=10**9, flush_seconds=0
-)
+    send_burst=1e9, submit_burst=1e9, say_burst=1e9, address_burst=1e9, join_burst=1e9, register_burst=1e9,
+    malformed_frames=10**9, flush_seconds=0,
+)  # fmt: skip
 
 
 class Recorded:
@@ -482,6 +483,18 @@ async def test_a_person_sends_few_contributions_at_once(tmp_path: Path) -> None:
             for n in range(9)
         ]
         assert kinds == ["done"] * 9
+
+
+async def test_a_person_says_so_much_in_a_small_group_and_staff_as_much_as_they_like(tmp_path: Path) -> None:
+    """Cards and messages together. There is no such room: what gets through the limit is refused by the rule."""
+    chosen = msgspec.structs.replace(OPEN_HANDED, say_burst=2.0, say_rate=0.01)
+    said = [("card.submit", {"room": "1-1", "text": "Mehr Bänke"}), ("chat.send", {"room": "1-1", "text": "Hallo"})] * 2
+    async with opened(tmp_path, chosen=chosen) as house:
+        anna, hilde = house.person("anna"), await house.staff("helper", "hilde")
+        assert [(await anna.do(name, **arguments))["code"] for name, arguments in said] == ["unknown_room"] * 2 + ["too_many"] * 2
+        assert (await anna.do("card.support", card=1))["code"] == "unknown_card", "supporting is something else"
+        assert (await house.person("bilal").do("chat.send", room="1-1", text="Hallo"))["code"] == "unknown_room"
+        assert [(await hilde.do(name, **arguments))["code"] for name, arguments in said] == ["unknown_room"] * 4
 
 
 @pytest.mark.parametrize(

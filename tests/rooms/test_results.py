@@ -8,7 +8,8 @@ import pytest
 
 from moderation.capabilities import forgotten, parse
 from moderation.roles import actor
-from rooms.results import MAX_PART, Drafted, draft, noted, wants_notes
+from rooms.breakout import tag
+from rooms.results import MAX_PART, MOST_CARDS, MOST_OF_ONE, Drafted, draft, noted, wants_notes
 from rooms.text import length
 from tests.moderation.evening import _READ, _WRITE, Evening, same
 
@@ -43,6 +44,50 @@ def test_only_those_in_the_room_write_and_support_its_cards() -> None:
 @pytest.mark.parametrize(("text", "code"), [("x", "card_too_short"), ("x" * 301, "card_too_long"), (" \n ", "card_too_short")])
 def test_a_card_is_one_thought(text: str, code: str) -> None:
     assert room().refused("cem", "card.submit", room="1-1", text=text).code == code
+
+
+def test_one_person_has_so_many_cards_in_a_room_and_all_others_go_on() -> None:
+    evening = room()
+    for number in range(MOST_OF_ONE):
+        card(evening, f"Gedanke {number}")
+    assert evening.refused("cem", "card.submit", room="1-1", text="Noch einer").code == "too_many_own_cards"
+    card(evening, person="anna")
+    evening.send("cem", "card.edit", card=1, text="Zwei in einem")
+    evening.send("cem", "card.withdraw", card=2)
+    card(evening, "Wieder einer")
+    assert evening.refused("cem", "card.submit", room="1-1", text="Noch einer").code == "too_many_own_cards"
+    evening.send("mona", "room.move", person=tag(evening.event, "cem"), to="1-2")
+    evening.send("cem", "card.submit", room="1-2", text="In jedem Raum von vorn")
+
+
+@pytest.mark.parametrize("person", ["anna", "bilal", "mona"])
+def test_who_leads_a_room_writes_for_others_and_fills_it(person: str) -> None:
+    """The control: without a limit of their own one person takes all cards that a room has, and nobody else has any."""
+    evening = room()
+    evening.send("mona", "room.enter", room="1-1")
+    for number in range(MOST_CARDS):
+        card(evening, f"Gedanke {number}", person)
+    assert evening.refused(person, "card.submit", room="1-1", text="Noch einer").code == "too_many_cards"
+    assert evening.refused("cem", "card.submit", room="1-1", text="Meiner").code == "too_many_cards"
+    evening.send(person, "card.withdraw", card=1)
+    card(evening)
+
+
+def test_where_nobody_was_named_all_lead_and_nobody_fills_the_room() -> None:
+    evening = room(moderators=(), note_taker="")
+    for number in range(MOST_OF_ONE):
+        card(evening, f"Gedanke {number}")
+    assert evening.refused("cem", "card.submit", room="1-1", text="Noch einer").code == "too_many_own_cards"
+
+
+def test_cards_that_are_taken_back_again_and_again_fill_nothing() -> None:
+    evening = room()
+    for _ in range(MOST_CARDS + 1):
+        evening.send("cem", "card.withdraw", card=card(evening))
+    before = len(evening.snapshot())
+    evening.send("cem", "card.withdraw", card=card(evening, "x" * 300))
+    assert len(evening.snapshot()) - before < 200, "nothing of the text, nor of its rows"
+    card(evening)
 
 
 def test_who_leads_proposes_and_where_nobody_was_named_everybody_does() -> None:

@@ -13,6 +13,7 @@ from moderation.roles import actor, check_channel
 from rooms.breakout import Room, browsers, self_of, tag
 from rooms.command import SYSTEM, Refused
 from rooms.entrance import ALPHABET
+from rooms.results import MOST_OF_ONE
 from rooms.tables import LENGTH, code
 from tests.moderation.evening import HOSTILE, Evening, same
 from tests.rooms.test_rounds import fire
@@ -403,6 +404,17 @@ def test_a_table_s_card_is_signed_with_a_name_or_with_none_and_nobody_else_s_is(
     shown = [evening.seen("room/1-1", f"card/{number}") for number in (1, 2, 3)]
     assert [(one["name"], one["table"]) for one in shown] == [("Jule", True), ("", True), ("Bilal", False)]
     assert evening.refused("bilal", "card.submit", room="1-1", text="Falsch", name="Jule").code == "forbidden"
+
+
+def test_a_table_writes_for_all_who_sit_there_and_has_the_room_s_limit_only() -> None:
+    evening = hall({"name": "Tisch 1", "table": True}, TABLES[1], policy="chosen")
+    sits(evening, heads=12)
+    evening.send("anna", "room.enter", room="1-1")
+    for number in range(MOST_OF_ONE + 1):
+        evening.send("tablet", "card.submit", room="1-1", text=f"Vom Tisch {number}")
+        if number < MOST_OF_ONE:
+            evening.send("anna", "card.submit", room="1-1", text=f"Von Anna {number}")
+    assert evening.refused("anna", "card.submit", room="1-1", text="Noch einer").code == "too_many_own_cards"
 
 
 # Names.

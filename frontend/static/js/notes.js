@@ -5,16 +5,17 @@
  * The page gives the words: within the element, `[data-notes-text]` (`data-label`, and the text as it is without a script, which stays
  * until there is something better), `[data-notes-line]` (the form of those without a script), buttons with `data-notes` (strong, em,
  * heading, bullet_list, ordered_list, undo, redo) in a `[role=toolbar]`, `[data-notes-state]` with the words for each state (`data-saved`,
- * `data-saving`, `data-offline`, `data-full`, `data-reading`, `data-late`, `data-closed`), and `[data-notes-people]` for the others' names
+ * `data-saving`, `data-offline`, `data-full`, `data-slow`, `data-reading`, `data-late`, `data-closed`; `data-paste`: more than may be
+ * pasted at once), and `[data-notes-people]` for the others' names
  * (`data-somebody`: whom no name is known of; `data-more`: so many more, after their number). `data-state` of the element is the state,
  * as soon as the editor is there; when it changes, the event `notes:state` says so.
  */
 import * as kept from "./notes_kept.js";
-import { say } from "./tell.js";
+import { say, tell } from "./tell.js";
 
-/** @typedef {"saved" | "saving" | "offline" | "full" | "reading" | "late" | "closed"} State */
+/** @typedef {"saved" | "saving" | "offline" | "full" | "slow" | "reading" | "late" | "closed"} State */
 /** @typedef {{t: "welcome", epoch: string, right: "write" | "read", has: string, bytes: number, frame: number}} Welcome */
-/** @typedef {Welcome | {t: "saved", count: number} | {t: "refused", code: string}} Said */
+/** @typedef {Welcome | {t: "saved", count: number} | {t: "refused", code: string, retry_after?: number}} Said */
 /** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
 
 const SYNC = 0;
@@ -85,6 +86,8 @@ class Session {
   /** Whether the server has all that came before, so that what follows makes sense to it. */
   listening = false;
   full = false;
+  /** Whether more was written here than the server takes now. */
+  slowed = false;
   ended = false;
   given = 0;
   saved = 0;
@@ -123,6 +126,7 @@ class Session {
     const place = /** @type {HTMLElement} */ (element.querySelector("[data-notes-text]"));
     this.plain = [...place.childNodes];
     this.list = /** @type {HTMLElement | null} */ (element.querySelector("[data-notes-people]"));
+    this.place = /** @type {HTMLElement | null} */ (element.querySelector("[data-notes-state]"));
     const somebody = this.list?.dataset.somebody ?? "";
     this.editor = library.open(place, {
       fragment: this.doc.getXmlFragment(ROOT),
@@ -131,7 +135,7 @@ class Session {
       buttons: [...element.querySelectorAll("button")].filter((button) => button.dataset.notes),
       somebody,
       most: this.frame / 4,
-      onTooMuch: () => this.announce("full"),
+      onTooMuch: () => tell(this.place?.dataset.paste ?? ""),
     });
     this.editor.dom.hidden = this.plain.length > 0;
     if (before.length) this.reveal();
@@ -199,6 +203,7 @@ class Session {
       this.listening = false;
       clearTimeout(this.timers.answer);
       if (frame.code === "notes_full") this.isTooMuch();
+      if (frame.retry_after) this.isTooSoon(frame.retry_after);
       this.show();
     }
   }
@@ -241,7 +246,7 @@ class Session {
     this.socket = null;
     this.listening = false;
     this.given = this.saved = 0;
-    for (const name of ["answer", "silence", "steady"]) clearTimeout(this.timers[name]);
+    for (const name of ["answer", "silence", "steady", "soon"]) clearTimeout(this.timers[name]);
     const others = [...this.awareness.getStates().keys()].filter((client) => client !== this.doc.clientID);
     this.library.removeAwarenessStates(this.awareness, others, this);
     if (this.ended) return;
@@ -249,6 +254,7 @@ class Session {
       clearTimeout(this.timers.offline);
       if (code === FORBIDDEN) void kept.forget(this.notes);
       this.ended = true;
+      clearTimeout(this.timers.offline);
       this.right = "read";
       this.editor.refresh();
       return this.announce(code === FORBIDDEN && this.unsaved ? "late" : "closed");
@@ -348,6 +354,7 @@ class Session {
     this.waiting.push(update);
     this.show();
     if (this.full) this.after("full", AGAIN_AFTER, () => this.reconnect());
+    else if (this.slowed && onlyDeletes(update)) this.isTooSoon(AGAIN_AFTER / 1000);
     else if (this.waiting.length === 1) this.after("give", GATHER, () => this.give());
   }
 
@@ -365,6 +372,15 @@ class Session {
     this.after("full", AGAIN_ANYWAY, () => this.reconnect());
   }
 
+  /**
+   * The server takes it later: then it asks anew for what it lacks, in one piece.
+   * @param {number} seconds
+   */
+  isTooSoon(seconds) {
+    this.slowed = true;
+    this.after("soon", seconds * 1000, () => this.probe());
+  }
+
   /** Something was taken out again, perhaps enough: the server asks anew for what it lacks. */
   reconnect() {
     const old = this.socket;
@@ -377,7 +393,7 @@ class Session {
 
   settle() {
     if (!this.listening || this.isAwaiting() || this.waiting.length) return;
-    this.unsaved = false;
+    this.unsaved = this.slowed = false;
     clearTimeout(this.timers.answer);
     this.show();
   }
@@ -417,19 +433,19 @@ class Session {
     if (this.socket?.readyState !== WebSocket.OPEN || this.ended) return;
     if (this.full) this.announce("full");
     else if (this.right !== "write") this.announce(this.late ? "late" : "reading");
+    else if (this.slowed) this.announce("slow");
     else this.announce(this.unsaved || !this.listening ? "saving" : "saved");
   }
 
   /** @param {State} state */
   announce(state) {
     if (state === this.state) return;
-    const worse = ["offline", "full", "late", "closed"];
+    const worse = ["offline", "full", "slow", "late", "closed"];
     const heard = worse.includes(state) || (worse.includes(this.state) && state === "saved");
     this.state = state;
     if (!this.plain.length) this.element.dataset.state = state;
-    const place = /** @type {HTMLElement | null} */ (this.element.querySelector("[data-notes-state]"));
-    const words = place?.dataset[state] ?? "";
-    if (place) place.textContent = words;
+    const words = this.place?.dataset[state] ?? "";
+    if (this.place) this.place.textContent = words;
     if (heard) say(words);
     this.element.dispatchEvent(new Event("notes:state"));
   }
@@ -459,6 +475,14 @@ class Session {
     clearTimeout(this.timers[name]);
     this.timers[name] = setTimeout(work, delay);
   }
+}
+
+/**
+ * An update begins with the number of clients that have added something.
+ * @param {Uint8Array} update
+ */
+function onlyDeletes(update) {
+  return update[0] === 0;
 }
 
 /**

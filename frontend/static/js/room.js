@@ -205,7 +205,7 @@ function elsewhere() {
   const seat = /** @type {HTMLElement | null} */ (place?.querySelector("[data-room]") ?? null);
   const moved = place && seat && "open" in seat.dataset && seat.dataset.room !== place.dataset.here;
   // What is only on this page can be copied from it.
-  if (lost && !moved && !["offline", "saving", "full", "late"].includes(notes?.dataset.state ?? ""))
+  if (lost && !moved && !["offline", "saving", "full", "slow", "late"].includes(notes?.dataset.state ?? ""))
     return place?.dataset.out ? location.replace(place.dataset.out) : location.reload();
   if (!place || !seat) return;
   if (moved && place.hidden) tell(seat.querySelector("[role=status]")?.textContent?.trim() ?? "");

@@ -289,13 +289,20 @@ function commandOf(form, button) {
   return { id: outbox.newId(), slug, name, args, at: Date.now(), ...draft };
 }
 
-/** Sends everything that has not been sent on this connection, in the order in which it was given. */
+/**
+ * Sends everything that has not been sent on this connection, in the order in which it was given. Where the server wanted one later,
+ * those of its kind that were given after it wait for its answer: they would come before it, or in vain.
+ */
 function flush() {
   if (!linked) return;
   for (const command of outbox.all())
     if (!pending.has(command.id) && !command.problem)
       pending.set(command.id, { command, form: null, kept: true, queued: true, sent: 0, after: 0 });
+  const held = new Set();
   for (const item of [...pending.values()].sort((a, b) => a.command.at - b.command.at)) {
+    const { name } = item.command;
+    if (item.kept && held.has(name)) continue;
+    if (item.after) held.add(name);
     if (item.sent || item.after > Date.now()) continue;
     item.sent = Date.now();
     item.tried = true;
@@ -334,6 +341,7 @@ function answered(frame) {
     refuse(form, frame);
   }
   document.dispatchEvent(new CustomEvent(`plenum:settled:${id}`));
+  if (item.after) flush();
 }
 
 /**
