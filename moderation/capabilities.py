@@ -32,6 +32,7 @@ from rooms import (
     support,
     tables,
     talk,
+    visits,
 )
 from rooms import help as calls
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
@@ -50,6 +51,7 @@ COMMANDS: Commands = {
     **rounds.COMMANDS,
     **assigning.COMMANDS,
     **participation.COMMANDS,
+    **visits.COMMANDS,
     **tables.COMMANDS,
     **preparing.COMMANDS,
     **results.COMMANDS,
@@ -73,6 +75,7 @@ _APPLY: Changes = {
     **retention.CHANGES,
     **rounds.CHANGES,
     **participation.CHANGES,
+    **visits.CHANGES,
     **tables.CHANGES,
     **preparing.CHANGES,
     **results.CHANGES,
@@ -83,7 +86,9 @@ _APPLY: Changes = {
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers, moving_up.timers, messages.timers, rounds.timers, participation.timers)
+_TIMERS: tuple[Timers, ...] = (
+    programme.timers, moving_up.timers, messages.timers, rounds.timers, participation.timers, visits.timers,
+)  # fmt: skip
 
 AnyChange = (
     programme.Configured
@@ -128,6 +133,7 @@ AnyChange = (
     | participation.Waits
     | participation.WentAway
     | participation.AtTable
+    | visits.WentAway
     | tables.Seated
     | tables.Renewed
     | preparing.Edited

@@ -104,6 +104,8 @@ MAY_SEND = {
     "announcement.seen": EVERYBODY,
     "room.away": (SYSTEM,),
     "room.release": (SYSTEM,),
+    "room.guest_away": (SYSTEM,),
+    "room.end_visit": (SYSTEM,),
     "link.create": ORGANISER,
     "link.redeem": EVERYBODY,
     "link.revoke": ORGANISER,

@@ -292,6 +292,7 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         event.help.calls.pop(room.id, None)
         for person in room.seats:
             hold(event, room, person, None)
+        room.guests = {person: visit for person, visit in room.guests.items() if visit.gone_since is None}
     if not change.room:
         round.state = "closed"
         round.waiting.clear()

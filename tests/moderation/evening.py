@@ -347,6 +347,21 @@ def _held(evening: Evening, person: str) -> dict[str, Any]:
     return {"room": "1-1", "person": "anna", "away_since": since}
 
 
+def _visited(evening: Evening, person: str) -> dict[str, Any]:
+    """Mona visits a room, and her page is open there."""
+    _inside(evening, "anna")
+    evening.send("mona", "room.enter", room="1-1")
+    evening.send(SYSTEM, "room.guest_away", room="1-1", person="mona", away=False)
+    return {"room": "1-1", "person": "mona", "away": True}
+
+
+def _gone(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send(SYSTEM, "room.guest_away", **_visited(evening, person))
+    since = evening.now
+    evening.now += 60_000
+    return {"room": "1-1", "person": "mona", "gone_since": since}
+
+
 EXAMPLES: dict[str, Example] = {
     "event.configure": lambda evening, person: {"programme": PROGRAMME | {"premoderation": False}},
     "event.advance": lambda evening, person: {"phase": "closed"},
@@ -433,6 +448,8 @@ EXAMPLES: dict[str, Example] = {
     "chat.remove": _said,
     "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
     "room.release": _held,
+    "room.guest_away": _visited,
+    "room.end_visit": _gone,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},
     "link.create": lambda evening, person: {"role": "overlay", "token_hash": hashed("overlay"), "name": "main"},
     "link.redeem": _linked,

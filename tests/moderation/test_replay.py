@@ -203,6 +203,8 @@ ARGUMENTS: dict[str, Draw] = {
     "chat.remove": fields({"message": NUMBER}),
     "room.away": fields({"room": one("1-1", "1-2", "1-3"), "person": one(*PEOPLE, "table/1-3"), "away": YES}),
     "room.release": fields({"room": one("1-1", "1-2"), "person": one(*PEOPLE), "away_since": one(NOW)}),
+    "room.guest_away": fields({"room": one("1-1", "1-2"), "person": one("mona", "olga", *PEOPLE), "away": YES}),
+    "room.end_visit": fields({"room": one("1-1", "1-2"), "person": one("mona", "olga"), "gone_since": one(NOW)}),
     "event.retain": fields({"early": one(False, False, True)}),
     "link.create": fields(
         {"role": one("moderator", "helper", "overlay"), "token_hash": one(*map(hashed, TOKENS)), "name": one("main", "")},
@@ -249,7 +251,7 @@ BUSY: dict[str, Busy] = {
         (("mona",), ("summary.confirm", "summary.air", "proposal.group", "proposal.order", "proposal.air", "contribution.air")),
         (PEOPLE, ("room.ask_for_help", "announcement.seen", "room.end_help")),
         (("mona", "olga"), ("room.claim_help", "room.enter", "room.leave", "announcement.send", "announcement.withdraw")),
-        ((SYSTEM,), ("room.away",)),
+        ((SYSTEM,), ("room.away", "room.guest_away")),
     ],
 }
 """Theme → who sends what; each with anything by anybody among it."""

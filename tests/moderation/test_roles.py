@@ -99,6 +99,8 @@ MAY: dict[str, frozenset[str]] = {
     "chat.remove": EVERYBODY,
     "room.away": frozenset({"system"}),
     "room.release": frozenset({"system"}),
+    "room.guest_away": frozenset({"system"}),
+    "room.end_visit": frozenset({"system"}),
     "event.retain": frozenset({"organiser", "system"}),
     "link.create": frozenset({"organiser", "system"}),
     "link.redeem": EVERYBODY,
