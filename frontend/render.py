@@ -77,7 +77,7 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     if kind == "card":
         return "cards", int(number)
     if kind == "summary" and audience(channel) == "rooms":
-        return "tray", _turn(number)
+        return "tray-aside" if data["aside"] else "tray", _turn(number)
     if kind in ("proposal", "heading"):
         return "proposals", data["order"]
     if kind == "chat":

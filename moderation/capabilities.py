@@ -149,6 +149,7 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | results.PutAside
     | plenary.Supported
     | plenary.Placed
     | plenary.Ordered

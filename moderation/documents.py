@@ -37,7 +37,7 @@ from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
 from rooms.plenary import proposals, supported_by
-from rooms.results import confirmed_rooms
+from rooms.results import confirmed_rooms, in_tray
 
 
 class Place(TypedDict):
@@ -309,7 +309,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (f"help/{id}" for id in event.help.calls)
         yield from (f"announcement/{one.number}" for one in event.announcements.live())
         yield from (f"room/{id}" for id in event.rounds.rooms)
-        yield from (f"summary/{id}" for id in event.rounds.rooms if results.in_tray(event, id))
+        yield from (f"summary/{id}" for id in event.rounds.rooms if in_tray(event, id))
         yield from _board(event)
     elif which == "board":
         yield from _board(event)
@@ -417,7 +417,7 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
     if name in ("room", "hands", "help", "summary") and rest not in event.rounds.rooms:
         return False  # it was removed
     if name == "summary" and kind(channel) == "rooms":
-        return results.in_tray(event, rest)
+        return in_tray(event, rest)
     if name == "chat":
         return event.talk.is_shown(int(rest))
     if name == "result":

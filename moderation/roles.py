@@ -86,6 +86,7 @@ MAY_SEND = {
     "summary.draft": EVERYBODY,
     "summary.submit": EVERYBODY,
     "summary.confirm": EVERYBODY,
+    "summary.set_aside": MODERATOR,
     "summary.air": ON_AIR,
     "proposal.support": EVERYBODY,
     "proposal.group": MODERATOR,

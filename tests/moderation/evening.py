@@ -307,6 +307,14 @@ def _summed(evening: Evening, person: str) -> dict[str, Any]:
     return {"room": "1-1"}
 
 
+def _left_over(evening: Evening, person: str) -> dict[str, Any]:
+    """A room is over, and nobody has confirmed what it has written."""
+    _inside(evening, "anna")
+    evening.send("anna", "summary.draft", room="1-1", proposed="Mehr Bänke")
+    evening.send("mona", "round.close", round=1)
+    return {"room": "1-1"}
+
+
 def _confirmed(evening: Evening, person: str) -> dict[str, Any]:
     """A room's results on the board, with one proposal."""
     _inside(evening, "anna")
@@ -436,6 +444,7 @@ EXAMPLES: dict[str, Example] = {
     and {"room": "1-1", "proposed": "Mehr Bänke"},
     "summary.submit": lambda evening, person: _summed(evening, person),
     "summary.confirm": lambda evening, person: _summed(evening, person),
+    "summary.set_aside": _left_over,
     "summary.air": lambda evening, person: _confirmed(evening, person) and {"room": "1-1"},
     "proposal.support": _backed,
     "proposal.group": lambda evening, person: _confirmed(evening, person) and {"cards": [1], "title": "Im Freien"},

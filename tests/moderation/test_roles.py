@@ -87,6 +87,7 @@ MAY: dict[str, frozenset[str]] = {
     "summary.draft": EVERYBODY,
     "summary.submit": EVERYBODY,
     "summary.confirm": EVERYBODY,
+    "summary.set_aside": MODERATOR,
     "summary.air": MODERATOR | {"operator"},
     "proposal.support": EVERYBODY,
     "proposal.group": MODERATOR,

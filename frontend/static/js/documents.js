@@ -200,7 +200,8 @@ function leave(item) {
   if (!item.contains(document.activeElement)) return;
   const target =
     seen(item, "nextElementSibling") ?? seen(item, "previousElementSibling") ?? item.closest("section")?.querySelector("h2");
-  if (target instanceof HTMLElement) target.focus();
+  const place = target instanceof HTMLDetailsElement ? target.querySelector("summary") : target;
+  if (place instanceof HTMLElement) place.focus();
 }
 
 /**

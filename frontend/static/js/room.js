@@ -86,7 +86,7 @@ function done(event) {
   }
   if (["room.ask_for_help", "announcement.send"].includes(command.name)) form?.reset();
   if (command.name === "room.move") people.clear();
-  const details = form?.closest("details:not([data-key])");
+  const details = form?.closest("details:not([data-key], .tray__aside)");
   if (details instanceof HTMLDetailsElement) details.open = false;
   if (form && command.name !== "card.support") tell(text("done"));
 }
@@ -132,6 +132,8 @@ function mark() {
   for (const call of calls) call.toggleAttribute("data-on", call.dataset.by === me);
   const waiting = calls.filter((call) => !call.dataset.by).length;
   document.title = waiting ? `(${waiting}) ${title}` : title;
+  const aside = document.querySelector(".tray__aside [data-shown]");
+  if (aside) aside.textContent = String(document.getElementById("tray-aside")?.childElementCount);
   choices();
 }
 
