@@ -31,7 +31,7 @@ DOCUMENTS = {
     "public": ("event", "agenda", "places", "rounds", "on_air", "contribution"),
     "stage": ("event", "on_air"),
     "hall": ("entrance",),
-    "moderation": ("event", "on_air", "queue", "contribution"),
+    "moderation": ("event", "on_air", "queue", "calls", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
     "rooms": ("help", "announcement", "rounds", "plan", "room", "summary", "result", "proposal", "heading"),

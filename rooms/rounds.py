@@ -285,6 +285,7 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
     """What was, stays to be read; nobody is waited for, and nobody speaks."""
     round = event.rounds.items[change.round]
     rooms = [event.rounds.rooms[change.room]] if change.room else event.rounds.of(round)
+    calls = ["calls"] if any(room.id in event.help.calls for room in rooms) else []
     for room in rooms:
         room.closed = True
         room.hands.clear()
@@ -297,7 +298,7 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         round.state = "closed"
         round.waiting.clear()
     shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "summary", "help")]
-    return ("rounds", "plan", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *calls, *shown, *seats_of(event, everybody(event)))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:

@@ -98,6 +98,45 @@ async def test_help_is_called_claimed_announced_and_there(cast: Cast) -> None:
     await expect(anna.page.locator("[data-guest]")).to_have_count(0)
 
 
+@pytest.mark.parametrize("size", [(360, 740), LAPTOP], ids=["phone", "laptop"])
+async def test_who_is_at_the_console_notices_a_call_and_goes_to_the_queue(cast: Cast, size: Size) -> None:
+    moderator = await begins(cast, size)
+    console, helper = await cast.console("moderator", size), await cast.console("helper", size)
+    line, title = console.page.locator("#calls"), "Moderation: Digitalisation in Castrop-Rauxel – Plenum"
+    await expect(line).to_be_hidden()
+    anna, bilal = await inside(cast), await inside(cast, "Schools")
+    await calls(anna)
+    await expect(line).to_contain_text("A small group calls for help: Mobility waiting since")
+    await expect(line).to_contain_text("(0 min)")
+    await expect(console.page.locator("#say")).to_have_text("Mobility calls for help.")
+    await expect(console.page).to_have_title(f"(1) {title}")
+    await calls(bilal)
+    await expect(line).to_contain_text("2 small groups call for help: Mobility, Schools the longest since")
+    await expect(console.page.locator("#say")).to_have_text("Schools calls for help.")
+    await expect(console.page).to_have_title(f"(2) {title}")
+    assert await violations(console.page) == []
+    assert await overflow(console) == [0]
+    await expect(helper.page.locator("#calls")).to_have_count(0)
+    await expect(helper.page).to_have_title(title)
+    await expect(helper.page.locator("#say")).to_be_empty()
+
+    await line.get_by_role("link").focus()
+    await moderator.page.get_by_role("button", name="I am coming (Mobility)").click()
+    await expect(line).to_contain_text("A small group calls for help: Schools")
+    await expect(line.get_by_role("link")).to_be_focused()
+    await moderator.page.get_by_role("button", name="Back into the queue (Mobility)").click()
+    await expect(console.page.locator("#say")).to_have_text("Mobility calls for help.")
+    for room in ("Mobility", "Schools"):
+        await moderator.page.get_by_role("button", name=f"I am coming ({room})").click()
+    await expect(line).to_be_hidden()
+    await expect(console.page).to_have_title(title)
+    await expect(console.page.locator("#main")).to_be_focused()
+
+    await moderator.page.get_by_role("button", name="Back into the queue (Mobility)").click()
+    await line.get_by_role("link").click()
+    await expect(console.page.get_by_role("heading", name="They call for help")).to_be_in_viewport()
+
+
 async def test_what_is_typed_stays_while_the_call_changes_and_the_room_takes_it_back(cast: Cast) -> None:
     moderator = await begins(cast)
     anna, bilal = await inside(cast), await inside(cast)

@@ -1,6 +1,6 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
 import { autosave } from "./autosave.js";
-import { now } from "./clock.js";
+import { now, showWaits } from "./clock.js";
 import { draft } from "./outbox.js";
 import * as people from "./people.js";
 import { isLinked, start } from "./sync.js";
@@ -237,13 +237,7 @@ function tick() {
     if (place.textContent !== words) place.textContent = words;
     if (item.closest("#room")) notice(`${item.id}/${item.dataset.ends}`, left);
   }
-  const minutes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "minute", unitDisplay: "short" });
-  for (const item of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-since]"))) {
-    const place = item.querySelector("[data-waits]");
-    const waits = Math.max(0, Math.floor((now() - Date.parse(item.dataset.since ?? "")) / 60_000));
-    const words = ` (${minutes.format(waits)})`;
-    if (place && place.textContent !== words) place.textContent = words;
-  }
+  showWaits();
 }
 
 /**
