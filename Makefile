@@ -3,6 +3,7 @@
 #   make run     set up .venv, build the pages, start the demo evening      (ARGS="..." goes to `plenum serve`)
 #   make test    install what the tests need, then lint, types and all tests: what CI runs
 #   make check   lint, types and the fast tests                             (ARGS="..." goes to pytest, here and above)
+#   make search  the property tests with examples that nobody has tried yet
 #   make bench   measure                                                    (ARGS="..." goes to the benchmark)
 #   make build   build the pages, catalogs and the C loop into the working tree
 #   make lock    write the lock files anew after a change in pyproject.toml (ARGS="--upgrade" for newer versions)
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 FAST := -m "not slow and not browser"
 
-.PHONY: run test check bench build lock clean lint types types-python types-browser
+.PHONY: run test check search bench build lock clean lint types types-python types-browser
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -38,6 +39,11 @@ test: $(VENV)/.tools
 check: lint types
 	@echo "pytest: the fast tests"
 	@$(BIN)/python -m pytest $(FAST) $(ARGS)
+
+# What it finds becomes an `@example` of the test.
+search: $(VENV)/.tools
+	@echo "pytest: the property tests, with new examples"
+	@$(BIN)/python -m pytest $$(grep -rlE --include='*.py' "@given|RuleBasedStateMachine" tests) --hypothesis-profile=search $(ARGS)
 
 lint: $(VENV)/.tools
 	@echo "ruff: lint"

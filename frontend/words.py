@@ -192,6 +192,7 @@ REFUSALS = {
     "title_too_short": N_("The title is missing. Please write what this round is called."),
     "title_too_long": N_("The title is too long. Please shorten it to {max} characters."),
     "question_too_long": N_("The question is too long. Please shorten it to {max} characters."),
+    "materials_too_long": N_("The materials are too long. Please shorten them to {max} characters, or put a link to them."),
     "not_your_room": N_(
         "This is not your small group. The page of the event tells you where you belong; ask the moderators to change."
     ),

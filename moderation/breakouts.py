@@ -126,6 +126,7 @@ class RoomData(TypedDict):
     name: str
     topic_title: str
     question: str
+    materials: str
     capacity: int
     state: str
     people: list[PersonInRoomData]
@@ -327,6 +328,7 @@ def room(event: Event, names: Names, id: str, lang: str) -> RoomData:
         "name": one.name,
         "topic_title": _topic(event, one, lang),
         "question": one.question,
+        "materials": one.materials,
         "capacity": one.capacity,
         "state": "closed" if one.closed else round.state,
         "people": [_person(event, names, event.rounds.numbers.get(person, 0), person, held) for person, held in one.seats.items()],

@@ -145,6 +145,7 @@ AnyChange = (
     | results.Edited
     | results.Withdrawn
     | results.Grouped
+    | results.Ordered
     | results.Supported
     | results.Proposed
     | results.Drafted

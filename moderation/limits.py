@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from rooms.command import Refused
+
+_ROUNDING = 1e-6
+"""Of a token: who comes at the very second is not sent away for what the sums of times are off."""
 
 
 class Rate:
@@ -20,9 +25,9 @@ class Rate:
         """Take from the key's bucket at time `now` (s, monotonic). Refuses `too_many` with the seconds to wait."""
         tokens, at = self._buckets.get(key, (self.burst, now))
         tokens = min(self.burst, tokens + (now - at) * self.per_second)
-        if tokens < cost:
+        if tokens < cost - _ROUNDING:
             self._buckets[key] = (tokens, now)
-            raise Refused("too_many", retry_after=max(1.0, round((cost - tokens) / self.per_second + 0.5)))
+            raise Refused("too_many", retry_after=max(1.0, math.ceil((cost - tokens) / self.per_second)))
         self._buckets[key] = (tokens - cost, now)
         if self.taken is not None:
             self.taken[key] = self.taken.get(key, 0.0) + cost

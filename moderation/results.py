@@ -16,11 +16,12 @@ SPAN, LAST = 10**8, 10**7
 
 
 class CardData(TypedDict):
-    """`card/<n>`: one thought. `author` and `supporters` are participants, as in the room's `people`; `table`: its author is
-    one."""
+    """`card/<n>`: one thought. `order`: the least stands first; `author` and `supporters` are participants, as in the room's
+    `people`; `table`: its author is one."""
 
     number: int
     room: str
+    order: int
     text: str
     name: str
     author: str
@@ -123,6 +124,7 @@ def card(event: Event, names: Names, number: int) -> CardData | None:
     return {
         "number": one.number,
         "room": one.room,
+        "order": one.place,
         "text": one.text,
         "name": names.get(f"card/{number}", "") if is_table(one.person) else name_of(event, names, one.person),
         "author": tag(event, one.person),

@@ -81,6 +81,7 @@ MAY_SEND = {
     "card.edit": EVERYBODY,
     "card.withdraw": EVERYBODY,
     "card.group": EVERYBODY,
+    "card.order": EVERYBODY,
     "card.support": EVERYBODY,
     "card.propose": EVERYBODY,
     "summary.draft": EVERYBODY,

@@ -35,12 +35,13 @@ Capacity = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `table`: it is a table in the
-    hall, whose people may share a device."""
+    """A room to be prepared. People are named by their tag, `registration/<n>` or a person's id. `materials`: what helps to work on
+    the question, with links in the text; `table`: it is a table in the hall, whose people may share a device."""
 
     name: str
     topic: str = ""
     question: str = ""
+    materials: str = ""
     capacity: Capacity = MOST
     languages: tuple[str, ...] = ()
     moderators: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ class Room(msgspec.Struct):
     languages: tuple[str, ...]
     moderators: tuple[str, ...]
     note_taker: str
+    materials: str = ""
     seats: dict[str, Seat] = {}
     guests: dict[str, Visit] = {}
     ends_at: int | None = None

@@ -11,13 +11,12 @@ import msgspec
 from rooms import text
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused
 from rooms.contributions import Moved, accepting
-from rooms.results import MAX_GROUP, MOST_CARDS, Card, Heading, Number, OnAir, Part
+from rooms.results import MAX_GROUP, MOST_CARDS, Card, Heading, Number, OnAir, Part, Steps
 
 if TYPE_CHECKING:
     from rooms.event import Event
 
 T = TypeVar("T", Card, Heading)
-Steps = Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)]
 
 
 class Support(Command, frozen=True):

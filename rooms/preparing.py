@@ -57,6 +57,7 @@ class EditRoom(Command, frozen=True):
     name: str | None = None
     topic: str | None = None
     question: str | None = None
+    materials: str | None = None
     capacity: Capacity | None = None
     languages: tuple[str, ...] | None = None
     moderators: tuple[str, ...] | None = None
@@ -144,8 +145,8 @@ def remove(event: Event, actor: Actor, command: Remove, now: int) -> Outcome:
 
 
 def add_rooms(event: Event, actor: Actor, command: AddRooms, now: int) -> Outcome:
-    """Refuses `unknown_round`, `round_closed`, `rooms_missing`, `too_many_rooms`, `name_*`, `question_*`, `unknown_topic`,
-    `unknown_person`."""
+    """Refuses `unknown_round`, `round_closed`, `rooms_missing`, `too_many_rooms`, `name_*`, `question_*`, `materials_*`,
+    `unknown_topic`, `unknown_person`."""
     round = _not_closed(event, command.round)
     if not command.rooms:
         raise Refused("rooms_missing", field="rooms")
@@ -160,7 +161,8 @@ def add_rooms(event: Event, actor: Actor, command: AddRooms, now: int) -> Outcom
 
 
 def edit_room(event: Event, actor: Actor, command: EditRoom, now: int) -> Outcome:
-    """Refuses `unknown_room`, `round_closed`, `room_too_small`, `name_*`, `question_*`, `unknown_topic`, `unknown_person`."""
+    """Refuses `unknown_room`, `round_closed`, `room_too_small`, `name_*`, `question_*`, `materials_*`, `unknown_topic`,
+    `unknown_person`."""
     room = event.rounds.room(command.room)
     round = _not_closed(event, room.round)
     if room.closed:

@@ -26,21 +26,26 @@ MAX_PART = 2_000
 """Graphemes of each part of a summary: a page on the board."""
 MOST_CARDS = 500
 """In one room."""
+BETWEEN = 2**20
+"""Between the places of two cards: one that is moved gets a place there, and is all that the others have to be sent again."""
 Number = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+Steps = Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)]
 SummaryState = Literal["draft", "submitted", "confirmed"]
 Part = Literal["discussed", "proposed", "open"]
 
 
 class Card(msgspec.Struct):
-    """One thought. `group`: the name of what it belongs to; `proposed`: the room wants it to go to the plenary; `rows`: rows of the
-    log that hold its text. On the plenary's board: `heading` it stands under, `turn` there (0: it has never been there), `plenary`:
-    who supports it there."""
+    """One thought. `place`: where it stands in its room; `group`: the name of what it belongs to; `proposed`: the room wants it
+    to go
+    to the plenary; `rows`: rows of the log that hold its text. On the plenary's board: `heading` it stands under, `turn` there
+    (0: it has never been there), `plenary`: who supports it there."""
 
     number: int
     room: str
     text: str
     person: str
     at: int
+    place: int
     group: str = ""
     proposed: bool = False
     withdrawn: bool = False
@@ -109,8 +114,9 @@ class Results(msgspec.Struct):
         return card
 
     def live(self, room: str) -> list[Card]:
-        """The cards of a room that nobody has taken back."""
-        return [card for number in self.of_room.get(room, ()) if not (card := self.cards[number]).withdrawn]
+        """The cards of a room that nobody has taken back, in their order."""
+        cards = (self.cards[number] for number in self.of_room.get(room, ()))
+        return sorted((card for card in cards if not card.withdrawn), key=lambda card: card.place)
 
     def confirmed(self, room: str) -> bool:
         """Whether what the room says is on the board."""
@@ -144,10 +150,17 @@ class Withdraw(Command, frozen=True):
 
 
 class Group(Command, frozen=True):
-    """Put cards together under a name; an empty one takes them out."""
+    """Put cards together under a name, behind those that are there already; an empty one takes them out."""
 
     cards: Annotated[tuple[Number, ...], msgspec.Meta(max_length=MOST_CARDS)]
     name: str = ""
+
+
+class Order(Command, frozen=True):
+    """Move a card so many steps down in its room (up if negative)."""
+
+    card: Number
+    steps: Steps
 
 
 class Support(Command, frozen=True):
@@ -228,6 +241,12 @@ class Grouped(Change, frozen=True, tag="card_grouped"):
 
     numbers: tuple[int, ...]
     group: str
+
+
+class Ordered(Change, frozen=True, tag="cards_ordered"):
+    """These cards have these places in their room."""
+
+    places: dict[int, int]
 
 
 class Supported(Change, frozen=True, tag="card_supported"):
@@ -318,7 +337,42 @@ def group(event: Event, actor: Actor, command: Group, now: int) -> Outcome:
     if not cards or len({card.room for card in cards}) > 1:
         raise Refused("wrong_cards", field="cards")
     changed = tuple(card.number for card in cards if card.group != name)
-    return Outcome([Grouped(changed, name)] if changed else [], {"cards": len(cards)})
+    outcome = Outcome([Grouped(changed, name)] if changed else [], {"cards": len(cards)})
+    line = event.results.live(cards[0].room)
+    goes = [card for card in line if card.number in changed]
+    if name and goes:
+        rest = [card for card in line if card not in goes]
+        there = [at for at, card in enumerate(rest, 1) if card.group == name]
+        at = there[-1] if there else line.index(goes[0])
+        outcome.changes += _put(line, [*rest[:at], *goes, *rest[at:]], goes)
+    return outcome
+
+
+def order(event: Event, actor: Actor, command: Order, now: int) -> Outcome:
+    """By who leads the room, also after its end; where nobody is to lead it, by anybody in it. It does not go beyond the ends.
+    Refuses `unknown_card`, `not_your_room`, `forbidden`."""
+    card = event.results.card(command.card)
+    room = _had(event, actor, card.room)
+    if not may_lead(event, actor, room):
+        raise Refused("forbidden", field="card")
+    line = event.results.live(room.id)
+    rest = [one for one in line if one is not card]
+    at = min(max(line.index(card) + command.steps, 0), len(rest))
+    return Outcome(_put(line, [*rest[:at], card, *rest[at:]], [card]), {"card": card.number})
+
+
+def _put(before: list[Card], line: list[Card], goes: list[Card]) -> list[Change]:
+    """The cards of a room stand like this now; those that go there are next to each other. Where there is no place left between the
+    others, all get new ones."""
+    if line == before:
+        return []
+    start = line.index(goes[0])
+    behind = line[start + len(goes) :]
+    above = line[start - 1].place if start else behind[0].place - BETWEEN * (len(goes) + 1)
+    step = (behind[0].place - above) // (len(goes) + 1) if behind else BETWEEN
+    if step:
+        return [Ordered({card.number: above + step * turn for turn, card in enumerate(goes, 1)})]
+    return [Ordered({card.number: BETWEEN * turn for turn, card in enumerate(line, 1)})]
 
 
 def support(event: Event, actor: Actor, command: Support, now: int) -> Outcome:
@@ -441,7 +495,7 @@ def _written(event: Event, room: Room) -> Summary:
 
 def _first(event: Event, room: Room, old: Summary, notes: str) -> dict[str, str | None]:
     """A first draft; what somebody has written already stays."""
-    cards = sorted(event.results.live(room.id), key=lambda card: (-len(card.supporters), card.number))
+    cards = sorted(event.results.live(room.id), key=lambda card: (-len(card.supporters), card.place))
     groups = dict.fromkeys(card.group for card in cards if card.group)
     talked = [f"{name}: {', '.join(card.text for card in cards if card.group == name)}" for name in groups]
     talked += [card.text for card in cards if not card.group and not card.proposed]
@@ -456,8 +510,10 @@ def _first(event: Event, room: Room, old: Summary, notes: str) -> dict[str, str 
 
 def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, ...]:
     """The new card."""
-    event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, rows=[event.seq])
-    event.results.of_room.setdefault(change.room, []).append(change.number)
+    numbers = event.results.of_room.setdefault(change.room, [])
+    place = max((event.results.cards[number].place for number in numbers), default=0) + BETWEEN
+    event.results.cards[change.number] = Card(change.number, change.room, change.text, change.person, now, place, rows=[event.seq])
+    numbers.append(change.number)
     stir(event.rounds.rooms[change.room], now)
     return (f"card/{change.number}", f"work/{change.room}")
 
@@ -484,6 +540,13 @@ def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]
     for number in change.numbers:
         event.results.cards[number].group = change.group
     return tuple(f"card/{number}" for number in change.numbers)
+
+
+def ordered(event: Event, change: Ordered, now: int, by: str) -> tuple[str, ...]:
+    """Where they stand in the room; the plenary's board has an order of its own."""
+    for number, place in change.places.items():
+        event.results.cards[number].place = place
+    return tuple(f"card/{number}" for number in change.places)
 
 
 def supported(event: Event, change: Supported, now: int, by: str) -> tuple[str, ...]:
@@ -569,6 +632,7 @@ COMMANDS: Commands = {
     "card.edit": (Edit, edit),
     "card.withdraw": (Withdraw, withdraw),
     "card.group": (Group, group),
+    "card.order": (Order, order),
     "card.support": (Support, support),
     "card.propose": (Propose, propose),
     "summary.draft": (Draft, draft),
@@ -581,6 +645,7 @@ CHANGES: Changes = {
     Edited: edited,
     Withdrawn: withdrawn,
     Grouped: grouped,
+    Ordered: ordered,
     Supported: supported,
     Proposed: proposed,
     Drafted: drafted,

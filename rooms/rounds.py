@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rooms.event import Event
 
 MOST_ROOMS = 200
-MAX_TITLE, MAX_QUESTION = 80, 500
+MAX_TITLE, MAX_QUESTION, MAX_MATERIALS = 80, 500, 1_000
 """Graphemes: one line of an overview; a paragraph."""
 Minutes = Annotated[int, msgspec.Meta(ge=1, le=480)]
 
@@ -137,7 +137,8 @@ class Asked(Change, frozen=True, tag="room_asked_for_time"):
 
 
 def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
-    """Refuses `rooms_missing`, `too_many_rooms`, `title_*`, `name_*`, `question_*`, `unknown_topic`, `unknown_person`."""
+    """Refuses `rooms_missing`, `too_many_rooms`, `title_*`, `name_*`, `question_*`, `materials_*`, `unknown_topic`,
+    `unknown_person`."""
     if not command.rooms:
         raise Refused("rooms_missing", field="rooms")
     if len(command.rooms) > MOST_ROOMS:
@@ -151,14 +152,15 @@ def create(event: Event, actor: Actor, command: Create, now: int) -> Outcome:
 
 
 def checked(event: Event, plan: Plan, known: dict[str, str]) -> Plan:
-    """The plan with clean texts and with people as they are known. Refuses `name_*`, `question_*`, `unknown_topic`,
-    `unknown_person`."""
+    """The plan with clean texts and with people as they are known. Refuses `name_*`, `question_*`, `materials_*`,
+    `unknown_topic`, `unknown_person`."""
     if plan.topic and event.programme.topic(plan.topic) is None:
         raise Refused("unknown_topic", field="rooms")
     return msgspec.structs.replace(
         plan,
         name=text.within(plan.name, "name", 1, MAX_TITLE, lines=False),
         question=text.within(plan.question, "question", 0, MAX_QUESTION),
+        materials=text.within(plan.materials, "materials", 0, MAX_MATERIALS),
         moderators=tuple(dict.fromkeys(named(event, known, one, "moderators") for one in plan.moderators)),
         note_taker=named(event, known, plan.note_taker, "note_taker"),
     )

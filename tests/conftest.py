@@ -14,9 +14,12 @@ from tests.flow.evening import Evening
 from tests.flow.server import Server
 from tests.live.engines import Postgres, RedisServer
 
-settings.register_profile("plenum", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("plenum")
+_ANY_PACE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """How long an example takes is the machine's affair; a test says what is right, not how fast."""
+settings.register_profile("gate", _ANY_PACE, derandomize=True)
+settings.register_profile("search", _ANY_PACE)
+settings.load_profile("gate")
+"""Whether a change is right is not a matter of luck: the examples are the same for everybody. `make search` looks for new ones."""
 
 _MUCH = ("send_burst", "submit_burst", "address_burst", "join_burst", "register_burst", "address_rate", "submit_rate")
 OPEN_HANDED: dict[str, object] = {"form_seconds": 0, **dict.fromkeys(_MUCH, 1000000)}

@@ -316,6 +316,7 @@ async def test_only_who_visits_reads_and_writes_until_the_visit_is_over(writes: 
     await guest.is_in("saved")
     await guest.types(" Vom Besuch.")
     await anna.sees("Aus der Gruppe. Vom Besuch.")
+    await guest.is_in("saved")
     await organiser.do("room.leave", room="1-1")
     await expect(guest.page.get_by_role("heading", name="All small groups")).to_be_visible()
     await anna.types(" Unter uns.")

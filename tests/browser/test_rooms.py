@@ -101,6 +101,7 @@ async def test_the_time_left_is_told_once_and_calmly(cast: Cast, evening: Evenin
     home = await cast.home()
     await home.page.get_by_role("button", name="Go in (Mobility)").click()
     await expect(home.page.get_by_role("heading", name="Mobility")).to_be_visible()
+    await home.linked()  # who comes when four minutes are left is not told of the fifth
     say = home.page.locator("#say")
     begun = int(await home.page.evaluate("Date.now()"))
     # The clock jumps; the timers of the page go on as they are.
@@ -123,6 +124,39 @@ async def test_axe_finds_nothing_in_the_small_groups(cast: Cast, evening: Evenin
         overflow = await person.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0
     assert found == []
+
+
+async def test_materials_are_read_and_cards_put_in_order(cast: Cast, evening: Evening) -> None:
+    moderator = await evening.staff("moderator")
+    materials = "The plan: https://example.org/plan.\nNot <b>this</b>: javascript:alert(1)"
+    await moderator.do("round.create", title="Round", policy="chosen", rooms=[{"name": "Mobility", "materials": materials}])
+    await moderator.do("round.open", round=1, minutes=20)
+    anna, bilal = await cast.home(PHONE), await cast.home(LAPTOP)
+    for person in (anna, bilal):
+        await person.page.get_by_role("button", name="Go in (Mobility)").click()
+        await person.linked()
+    text = anna.page.locator(".inside__materials")
+    await expect(text).to_have_text(materials)
+    links = text.get_by_role("link")
+    await expect(links).to_have_count(1)
+    await expect(links).to_have_attribute("href", "https://example.org/plan")
+    assert "noopener" in (await links.get_attribute("rel") or "")
+    assert not any("example.org" in url for url in anna.asked), "nothing is asked of others before somebody wants it"
+
+    cards = bilal.page.locator("#cards .idea-card__text")
+    for words in ("First thought", "Second thought", "Third thought"):
+        await anna.page.get_by_label("A card: one thought").fill(words)
+        await anna.page.get_by_role("button", name="Pin it up").click()
+        await expect(cards.last).to_have_text(words)
+    up = anna.page.get_by_role("button", name="Up (No. 3)")
+    await up.focus()
+    await anna.page.keyboard.press("Enter")
+    await expect(cards).to_have_text(["First thought", "Third thought", "Second thought"])
+    await expect(anna.page.locator("#cards .idea-card__text")).to_have_text(["First thought", "Third thought", "Second thought"])
+    await expect(up).to_be_focused()
+    await anna.page.keyboard.press("Enter")
+    await expect(cards).to_have_text(["Third thought", "First thought", "Second thought"])
+    assert await violations(anna.page) == []
 
 
 async def test_a_thought_on_a_card_reaches_the_plenary_s_board(cast: Cast, evening: Evening) -> None:

@@ -84,7 +84,8 @@ class Citizen:
 
     async def write(self, most: int = 1_000_000) -> None:
         """One thing after the other."""
-        await self._arrive()
+        if not self._is_here:
+            await self._arrive()
         for turn in range(most):
             if self.stopped:
                 return
@@ -121,8 +122,12 @@ class Citizen:
 
     async def leave(self) -> None:
         """Close the page."""
-        if hasattr(self.person, "_reader"):
+        if self._is_here:
             await self.person.__aexit__()
+
+    @property
+    def _is_here(self) -> bool:
+        return hasattr(self.person, "_reader")
 
     def _at_next(self, cookie: str | None) -> Person:
         evening = next(self.evenings)

@@ -211,8 +211,10 @@ def tray(page: str) -> tuple[list[str], list[str], str]:
 
 
 async def test_a_vote_sends_a_number_and_a_move_only_what_has_moved(evening: Evening) -> None:
-    await proposes(evening, "1-1", "Mehr Bänke", "Mehr Bäume", "Mehr Bienen")
     home = await evening.person(None, "board")
+    await proposes(evening, "1-1", "Mehr Bänke", "Mehr Bäume", "Mehr Bienen")
+    # Else what is new might travel with what was new before.
+    await home.sees(lambda shown: shown["board"]["proposal/3"])
     moderator = await evening.staff("moderator")
     heard = len(home.heard)
     await (await evening.person()).do("proposal.support", card=2)

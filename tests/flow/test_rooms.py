@@ -138,6 +138,10 @@ async def test_without_a_script_people_join_go_in_ask_for_time_and_leave(running
         room = page.partition('name="room" value="')[2].partition('"')[0]
         assert "Wer ist da" in await does(anna, "room.enter", f"/room/{room}", room=room)
         assert "Bitten um mehr Zeit: 1" in await does(anna, "room.ask_for_time", f"/room/{room}", room=room)
+        for words in ("Mehr Bänke", "Mehr Bäume"):
+            await does(anna, "card.submit", f"/room/{room}", room=room, text=words)
+        page = await does(anna, "card.order", f"/room/{room}", card="2", steps="-1")
+        assert page.index("Mehr Bäume") < page.index("Mehr Bänke")
         await does(moderator, "room.extend", "/rooms", room=room, minutes="5")
         await does(anna, "room.leave", room=room)
         assert (await anna.get(f"{evening.page}/room/{room}")).status_code == 409

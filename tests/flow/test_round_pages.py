@@ -90,11 +90,12 @@ async def test_a_round_is_changed_copied_and_removed(evening: Evening) -> None:
     page = await moderator.sees()
     assert "Verkehr" in page
     assert '<option value="Nele Note">' in page
-    given: dict[str, Any] = {"args.name": "Radwege", "set.question": "Wohin?", "capacity": "5", "note_taker": ""}
-    given |= {"moderator[]": ["Nele Note", ""], "languages[]": ["de", "tr"]}
+    given: dict[str, Any] = {"args.name": "Radwege", "set.question": "Wohin?", "set.materials": "Karte: <b>hier</b>"}
+    given |= {"capacity": "5", "note_taker": "", "moderator[]": ["Nele Note", ""], "languages[]": ["de", "tr"]}
     await moderator.sends(name="room.edit", room="1-1", **given)
     page = await moderator.sees()
     assert 'value="Radwege"' in page
+    assert "Karte: &lt;b&gt;hier&lt;/b&gt;" in page
     assert re.search(r'name="moderator\[\]"[^>]*value="Nele Note"', page)
     assert len(re.findall(r'name="languages\[\]" value="\w+" checked', page)) == 2
 

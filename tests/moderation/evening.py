@@ -438,6 +438,7 @@ EXAMPLES: dict[str, Example] = {
     "card.edit": lambda evening, person: _pinned(evening, person) | {"text": "Mehr Bänke am Ring"},
     "card.withdraw": lambda evening, person: _pinned(evening, person),
     "card.group": lambda evening, person: _pinned(evening, person) and {"cards": [1], "name": "Bänke"},
+    "card.order": lambda evening, person: _pinned(evening, person) and _pinned(evening, person) | {"steps": 1},
     "card.support": lambda evening, person: _pinned(evening, person),
     "card.propose": lambda evening, person: _pinned(evening, person),
     "summary.draft": lambda evening, person: _inside(evening, person, leads=person in STAFF)

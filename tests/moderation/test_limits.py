@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from moderation.limits import Rate
@@ -55,6 +55,7 @@ def test_who_was_refused_is_told_when_to_try_again() -> None:
 
 
 @given(st.floats(1, 20), st.floats(0.05, 50), st.lists(st.floats(0, 5), max_size=40))
+@example(1.0, 0.0625, [0.0, 0.0, 0.0, 0.1478896858280965, 0.0]).via("told 16 s, which were less than a token by 1e-16")
 def test_who_waits_as_told_is_let_through(burst: float, per_second: float, pauses: list[float]) -> None:
     rate, now = Rate(burst, per_second), 0.0
     for pause in pauses:

@@ -82,6 +82,7 @@ MAY: dict[str, frozenset[str]] = {
     "card.edit": EVERYBODY,
     "card.withdraw": EVERYBODY,
     "card.group": EVERYBODY,
+    "card.order": EVERYBODY,
     "card.support": EVERYBODY,
     "card.propose": EVERYBODY,
     "summary.draft": EVERYBODY,

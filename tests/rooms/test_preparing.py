@@ -12,6 +12,7 @@ from rooms.breakout import Room, tag, tagged
 from rooms.command import SYSTEM, Refused
 from tests.moderation.evening import PROGRAMME, REGISTERING, Evening, same
 
+PLAN = "Der Plan: https://example.org/plan"
 ROOMS = [{"name": "Verkehr", "capacity": 6}, {"name": "Schule", "capacity": 6}, {"name": "Sport", "capacity": 6}]
 
 
@@ -39,9 +40,10 @@ def people(play: Evening, round: int = 1) -> dict[str, list[str]]:
 def test_a_prepared_room_gets_another_name_question_capacity_and_moderator() -> None:
     play = prepared(2)
     play.send("mona", "round.assign", round=1)
-    given = {"name": "Radwege", "topic": "city", "question": "Wohin?", "capacity": 4, "languages": ["de", "tr"]}
+    given = {"name": "Radwege", "topic": "city", "question": "Wohin?", "materials": PLAN, "capacity": 4, "languages": ["de", "tr"]}
     play.send("mona", "room.edit", room="1-1", moderators=["anna"], note_taker="bea", **given)
     one = room(play)
+    assert one.materials == PLAN
     assert (one.name, one.topic, one.question, one.capacity, one.languages) == ("Radwege", "city", "Wohin?", 4, ("de", "tr"))
     assert (one.moderators, one.note_taker) == (("anna",), "bea")
     play.send("mona", "room.edit", room="1-1", question="")

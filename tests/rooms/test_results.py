@@ -90,6 +90,62 @@ def test_groups_are_within_one_room() -> None:
     assert evening.refused("cem", "card.group", cards=[], name="x").code == "wrong_cards"
 
 
+def line(evening: Evening) -> list[str]:
+    """The cards as the room sees them, from top to bottom."""
+    cards = [data for key, data in evening.screen("room/1-1").items() if key.startswith("card/")]
+    return [data["text"] for data in sorted(cards, key=lambda data: data["order"])]
+
+
+def test_who_leads_the_room_puts_its_cards_in_order() -> None:
+    evening = room()
+    for text in ("Aa", "Bb", "Cc", "Dd"):
+        card(evening, text)
+    assert evening.refused("cem", "card.order", card=4, steps=-1).code == "forbidden"
+    before = evening.event.seq
+    evening.send("anna", "card.order", card=4, steps=-2)
+    assert line(evening) == ["Aa", "Dd", "Bb", "Cc"]
+    assert [key for key, seq in evening.event.touched.items() if seq > before] == ["card/4"], "only what was moved is sent again"
+    evening.send("anna", "card.order", card=1, steps=100_000)
+    evening.send("anna", "card.order", card=2, steps=-100_000)
+    assert line(evening) == ["Bb", "Dd", "Cc", "Aa"]
+    assert not evening.decide("anna", "card.order", card=2, steps=-1).changes, "it is the first already"
+    card(evening, "Ee")
+    assert line(evening) == ["Bb", "Dd", "Cc", "Aa", "Ee"]
+    assert same(evening.replayed(), evening.event)
+
+
+def test_there_is_always_a_place_between_two_cards() -> None:
+    evening = room()
+    for text in ("Aa", "Bb", "Cc"):
+        card(evening, text)
+    for turn in range(60):  # each time half of what is left
+        evening.send("anna", "card.order", card=3 - turn % 2, steps=-1)
+        assert line(evening) == (["Aa", "Bb", "Cc"] if turn % 2 else ["Aa", "Cc", "Bb"])
+
+
+def test_a_group_stands_together() -> None:
+    evening = room()
+    for text in ("Aa", "Bb", "Cc", "Dd", "Ee"):
+        card(evening, text)
+    evening.send("cem", "card.group", cards=[4, 2], name="Bänke")
+    assert line(evening) == ["Aa", "Bb", "Dd", "Cc", "Ee"]
+    evening.send("cem", "card.group", cards=[1], name="Bänke")
+    assert line(evening) == ["Bb", "Dd", "Aa", "Cc", "Ee"]
+    evening.send("cem", "card.group", cards=[2], name="")
+    assert line(evening) == ["Bb", "Dd", "Aa", "Cc", "Ee"], "what leaves a group stays where it is"
+
+
+def test_the_board_begins_in_the_order_of_the_room() -> None:
+    evening = room()
+    for text in ("Aa", "Bb"):
+        evening.send("anna", "card.propose", card=card(evening, text))
+    evening.send("anna", "card.order", card=2, steps=-1)
+    evening.send("anna", "summary.draft", room="1-1", proposed="Bb, Aa")
+    evening.send("anna", "summary.confirm", room="1-1")
+    proposals = [data for key, data in evening.screen("board").items() if key.startswith("proposal/")]
+    assert [data["text"] for data in sorted(proposals, key=lambda data: data["order"])] == ["Bb", "Aa"]
+
+
 def test_a_first_draft_is_made_of_the_cards_and_keeps_what_was_written() -> None:
     evening = room()
     for text in ("Mehr Bänke", "Bänke am Ring", "Weniger Autos"):

@@ -7,7 +7,7 @@
  * heading, bullet_list, ordered_list, undo, redo) in a `[role=toolbar]`, `[data-notes-state]` with the words for each state (`data-saved`,
  * `data-saving`, `data-offline`, `data-full`, `data-reading`, `data-late`, `data-closed`), and `[data-notes-people]` for the others' names
  * (`data-somebody`: whom no name is known of; `data-more`: so many more, after their number). `data-state` of the element is the state,
- * as soon as the editor is there.
+ * as soon as the editor is there; when it changes, the event `notes:state` says so.
  */
 import * as kept from "./notes_kept.js";
 import { say } from "./tell.js";
@@ -246,6 +246,7 @@ class Session {
     this.library.removeAwarenessStates(this.awareness, others, this);
     if (this.ended) return;
     if (code >= 4500 && code < 5000) {
+      clearTimeout(this.timers.offline);
       if (code === FORBIDDEN) void kept.forget(this.notes);
       this.ended = true;
       this.right = "read";
@@ -430,6 +431,7 @@ class Session {
     const words = place?.dataset[state] ?? "";
     if (place) place.textContent = words;
     if (heard) say(words);
+    this.element.dispatchEvent(new Event("notes:state"));
   }
 
   // By the way.

@@ -55,6 +55,7 @@ autosave();
 if (card) draft(card, document.body.dataset.slug ?? "");
 void start().then(read);
 if (notes) near.observe(notes);
+notes?.addEventListener("notes:state", elsewhere);
 
 /** The editor of the notes is large: it comes when somebody comes near it, and again after a connection that was lost meanwhile. */
 async function open() {
@@ -88,7 +89,7 @@ function done(event) {
   if (command.name === "room.move") people.clear();
   const details = form?.closest("details:not([data-key], .tray__aside)");
   if (details instanceof HTMLDetailsElement) details.open = false;
-  if (form && command.name !== "card.support") tell(text("done"));
+  if (form && !["card.support", "card.order"].includes(command.name)) tell(text("done"));
 }
 
 /** @param {Event} event */
