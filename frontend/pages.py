@@ -15,10 +15,11 @@ from moderation import documents
 from moderation.capabilities import denied
 from moderation.documents import Data
 from moderation.event import Event
-from moderation.roles import actor, hashed, output_of
+from moderation.roles import MODERATOR, actor, hashed, output_of
 from moderation.shape import words
 from rooms.command import Refused
 from rooms.contributions import PUBLIC, Contribution, of_receipt
+from rooms.help import unclaimed
 
 PAGE = 60
 """Contributions on one page; older ones are one click away, so that the first load stays small."""
@@ -110,18 +111,23 @@ async def moderation(asked: Asked, refused: Refused | None = None, form: dict[st
     filters = {key: value for key, value in asked.request.query_params.items() if value}
 
     def look() -> Response:
+        event = asked.evening.event
+        who = actor(event, asked.person)
         shown = [one for one in asked.documents("moderation") if _passes(filters, one)]
         return asked.page(
             "moderation.html",
             200 if refused is None else status(refused),
             documents=render.arrange(shown, asked.lang, asked.evening.slug),
-            topics=_topics(asked.evening.event, asked.lang),
+            topics=_topics(event, asked.lang),
             form=form or {},
             refusal=None if refused is None else told(asked, refused),
             notice=asked.request.query_params.get("notice"),
             filters=filters,
-            roles=sorted(roles := actor(asked.evening.event, asked.person).roles),
-            denied=" ".join(sorted(denied(roles))),
+            roles=sorted(who.roles),
+            denied=" ".join(sorted(denied(who.roles))),
+            leads=who.any_of(*MODERATOR),
+            waiting=len(unclaimed(event)),
+            now=asked.site.now(asked.evening),
             command_id=str(uuid.uuid4()),
             # A script filters by itself and needs what was left out; without one the address does it.
             channels={"moderation": {}} if len(shown) < len(asked.documents("moderation")) else asked.channels("moderation"),

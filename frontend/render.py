@@ -31,7 +31,7 @@ DOCUMENTS = {
     "public": ("event", "agenda", "places", "rounds", "on_air", "contribution"),
     "stage": ("event", "on_air"),
     "hall": ("entrance",),
-    "moderation": ("event", "on_air", "queue", "contribution"),
+    "moderation": ("event", "on_air", "queue", "calls", "contribution"),
     "output": ("on_air",),
     "me": ("person", "supports", "seat", "contribution"),
     "rooms": ("help", "announcement", "rounds", "plan", "room", "summary", "result", "proposal", "heading"),
@@ -77,7 +77,7 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     if kind == "card":
         return "cards", data["order"]
     if kind == "summary" and audience(channel) == "rooms":
-        return "tray", _turn(number)
+        return "tray-aside" if data["aside"] else "tray", _turn(number)
     if kind in ("proposal", "heading"):
         return "proposals", data["order"]
     if kind == "chat":

@@ -17,6 +17,7 @@ from moderation.roles import MODERATOR, actor, notes_right
 from moderation.shape import words
 from rooms.breakout import at_table, may_lead, may_watch, running_round, self_of, tag
 from rooms.command import Refused
+from rooms.help import unclaimed
 from rooms.plenary import headings
 
 
@@ -125,7 +126,7 @@ async def rooms(asked: Asked, refused: Refused | None = None, form: dict[str, An
             documents=render.arrange(listed, asked.lang, asked.evening.slug),
             topics=[{"id": one.id, "title": words(one.title, asked.lang)} for one in event.programme.topics],
             me=tag(event, self_of(event, asked.person)),
-            waiting=sum(not call.by for call in event.help.calls.values()),
+            waiting=len(unclaimed(event)),
             to=[{"id": one.id, "name": one.name} for one in event.rounds.of(running) if not one.closed] if running else [],
             movable=movable,
             form=form or {},

@@ -223,6 +223,7 @@ REFUSALS = {
     "summary_too_long": N_("This part of the summary is too long. Please shorten it to {max} characters."),
     "summary_changed": N_("Somebody else has changed this part meanwhile. Your text is still here; please put the two together."),
     "not_on_board": N_("This is not on the board, or not any more. Reload the page to see what is there."),
+    "not_in_tray": N_("This does not wait for confirmation, or not any more. Reload the page to see what does."),
     "unknown_heading": N_("This heading is not there any more. Reload the page to see what there is."),
     "nothing_chosen": N_("Nothing is selected yet. Please select the proposals that belong together."),
     "summary_missing": N_("There is no summary yet. Please write at least one of its parts."),

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from live import metrics
-from live.attendance import Attendance
+from live.attendance import Attendance, at
 from live.desk import Desk
 from live.fanout import Frame, Group, Link, Way
 from live.presence import LocalPresence, Presence
@@ -180,7 +180,7 @@ class Hub:
         if name == "hall":
             self._rotate()
         if name.startswith("room/"):
-            self._attendance.begin()
+            self._attendance.comes(name.partition("/")[2], self_of(self.desk.event, watcher.person))
         if name == "public":
             self._present[watcher.person] = self._present.get(watcher.person, 0) + 1
         if name in _COUNTED:
@@ -480,9 +480,16 @@ class Hub:
     # Presence: counted, not logged.
 
     def _in_rooms(self) -> set[str]:
-        """The participants with a room on a screen of this process."""
-        watching = (one.person for one in self.watchers.values() if any(name.startswith("room/") for name in one.channels))
-        return {self_of(self.desk.event, person) for person in watching}
+        """The participants with a room on a screen of this process, and at which rooms guests are."""
+        event, found = self.desk.event, set()
+        for watcher in self.watchers.values():
+            for name in watcher.channels:
+                kind, _, id = name.partition("/")
+                if kind == "room":
+                    found.add(person := self_of(event, watcher.person))
+                    if (room := event.rounds.rooms.get(id)) is not None and person in room.guests:
+                        found.add(at(id, person))
+        return found
 
     def _presence_soon(self) -> None:
         if self._presence_at is None and self._counting is None:

@@ -8,7 +8,7 @@ from moderation.event import Event
 from moderation.shape import Names, iso, words
 from rooms.bonds import Bonds
 from rooms.breakout import TABLE, Room, Round, Seat, browsers, end_of, is_open, self_of, tag
-from rooms.help import Call
+from rooms.help import Call, unclaimed
 from rooms.talk import following
 
 MOST_UNSEATED = 60
@@ -216,6 +216,20 @@ class HelpData(TypedDict):
     by_name: str
     by_role: str
     here: bool
+
+
+class WaitingData(TypedDict):
+    """A room that waits for help."""
+
+    room: str
+    name: str
+    since: str
+
+
+class CallsData(TypedDict):
+    """`calls`: the rooms to which nobody comes yet, the longest waiting first. Why, only those are told who may come."""
+
+    rooms: list[WaitingData]
 
 
 class AnnouncementData(TypedDict):
@@ -427,6 +441,14 @@ def help(event: Event, names: Names, id: str) -> HelpData:
         "by_name": name_of(event, names, call.by) if call and call.by else "",
         "by_role": call.role if call else "",
         "here": call is not None and _is_there(one, call),
+    }
+
+
+def calls(event: Event) -> CallsData:
+    """Who waits for help."""
+    rooms = event.rounds.rooms
+    return {
+        "rooms": [{"room": id, "name": rooms[id].name, "since": iso(call.since)} for id, call in unclaimed(event).items()]
     }
 
 

@@ -33,6 +33,7 @@ from rooms import (
     support,
     tables,
     talk,
+    visits,
 )
 from rooms import help as calls
 from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Refused, Timer, Timers
@@ -52,6 +53,7 @@ COMMANDS: Commands = {
     **assigning.COMMANDS,
     **bonds.COMMANDS,
     **participation.COMMANDS,
+    **visits.COMMANDS,
     **tables.COMMANDS,
     **preparing.COMMANDS,
     **results.COMMANDS,
@@ -76,6 +78,7 @@ _APPLY: Changes = {
     **rounds.CHANGES,
     **participation.CHANGES,
     **bonds.CHANGES,
+    **visits.CHANGES,
     **tables.CHANGES,
     **preparing.CHANGES,
     **results.CHANGES,
@@ -86,7 +89,9 @@ _APPLY: Changes = {
     **roles.CHANGES,
 }
 
-_TIMERS: tuple[Timers, ...] = (programme.timers, moving_up.timers, messages.timers, rounds.timers, participation.timers)
+_TIMERS: tuple[Timers, ...] = (
+    programme.timers, moving_up.timers, messages.timers, rounds.timers, participation.timers, visits.timers,
+)  # fmt: skip
 
 AnyChange = (
     programme.Configured
@@ -132,6 +137,7 @@ AnyChange = (
     | participation.WentAway
     | participation.AtTable
     | bonds.Bound
+    | visits.WentAway
     | tables.Seated
     | tables.Renewed
     | preparing.Edited
@@ -148,6 +154,7 @@ AnyChange = (
     | results.Proposed
     | results.Drafted
     | results.Stated
+    | results.PutAside
     | plenary.Supported
     | plenary.Placed
     | plenary.Ordered

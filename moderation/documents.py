@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from moderation import breakouts, registrations, results
 from moderation.breakouts import (
     AnnouncementData,
+    CallsData,
     ChatData,
     HandsData,
     HelpData,
@@ -36,8 +37,9 @@ from moderation.results import (
 from moderation.shape import Names, iso, words
 from rooms.consent import may
 from rooms.contributions import EDITABLE, PUBLIC, Contribution, receipt
+from rooms.help import unclaimed
 from rooms.plenary import proposals, supported_by
-from rooms.results import confirmed_rooms
+from rooms.results import confirmed_rooms, in_tray
 
 
 class Place(TypedDict):
@@ -189,6 +191,7 @@ Data = (
     | ChatData
     | OverviewData
     | HelpData
+    | CallsData
     | AnnouncementData
     | SentData
     | CardData
@@ -222,6 +225,7 @@ SHAPES: dict[str, Any] = {
     "chat": ChatData,
     "room in rooms": OverviewData,
     "help": HelpData,
+    "calls": CallsData,
     "announcement": AnnouncementData,
     "announcement in rooms": SentData,
     "card": CardData,
@@ -278,6 +282,7 @@ _CHANNELS = {
     "rounds": ["rooms", "public"],
     "work": ["rooms"],
     "seen": ["rooms"],
+    "calls": ["moderation"],
     "plan": ["rooms"],
     "result": ["board", "rooms"],
     "proposal": ["board", "rooms"],
@@ -296,6 +301,8 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield "seat"
     items = event.contributions.items.values()
     if which == "moderation":
+        if unclaimed(event):
+            yield "calls"
         yield from (f"contribution/{item.number}" for item in items)
     elif which == "public":
         yield from (f"contribution/{item.number}" for item in items if item.state in PUBLIC)
@@ -309,7 +316,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         yield from (f"help/{id}" for id in event.help.calls)
         yield from (f"announcement/{one.number}" for one in event.announcements.live())
         yield from (f"room/{id}" for id in event.rounds.rooms)
-        yield from (f"summary/{id}" for id in event.rounds.rooms if results.in_tray(event, id))
+        yield from (f"summary/{id}" for id in event.rounds.rooms if in_tray(event, id))
         yield from _board(event)
     elif which == "board":
         yield from _board(event)
@@ -363,6 +370,8 @@ def data(event: Event, names: Names, channel: str, key: str, lang: str, person: 
         return breakouts.overview(event, names, rest, lang) if which == "rooms" else breakouts.room(event, names, rest, lang)
     if name == "help":
         return breakouts.help(event, names, rest)
+    if name == "calls":
+        return breakouts.calls(event)
     if name == "announcement":
         number = int(rest)
         return breakouts.sent(event, number) if which == "rooms" else breakouts.announcement(event, number)
@@ -417,7 +426,7 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
     if name in ("room", "hands", "help", "summary") and rest not in event.rounds.rooms:
         return False  # it was removed
     if name == "summary" and kind(channel) == "rooms":
-        return results.in_tray(event, rest)
+        return in_tray(event, rest)
     if name == "chat":
         return event.talk.is_shown(int(rest))
     if name == "result":
@@ -426,6 +435,8 @@ def visible(event: Event, channel: str, key: str, person: str = "") -> bool:
         return event.results.is_proposal(event.results.cards[int(rest)])
     if name == "heading":
         return int(rest) in results.headings_shown(event)
+    if name == "calls":
+        return bool(unclaimed(event))
     if name == "help":
         return kind(channel) != "rooms" or rest in event.help.calls
     if name == "announcement":

@@ -9,7 +9,7 @@ from moderation.event import Event
 from moderation.shape import Names, iso
 from rooms.breakout import tag
 from rooms.plenary import headings, proposals
-from rooms.results import Summary
+from rooms.results import Summary, in_tray
 
 SPAN, LAST = 10**8, 10**7
 """Places under a heading, and the place of no heading: more than there are cards, and exact in a browser's numbers."""
@@ -54,13 +54,14 @@ class ThoughtData(TypedDict):
 
 class TrayData(SummaryData):
     """`summary/<room>` in the moderators' tray: the room is over, and nobody has confirmed this. `others`: cards that are not
-    proposed."""
+    proposed; `aside`: somebody has put it aside."""
 
     name: str
     round_title: str
     question: str
     proposals: list[ThoughtData]
     others: int
+    aside: bool
 
 
 class ProposalData(TypedDict):
@@ -150,13 +151,6 @@ def summary(event: Event, id: str) -> SummaryData:
     }
 
 
-def in_tray(event: Event, id: str) -> bool:
-    """Whether the room is over and leaves something that nobody has confirmed."""
-    one = event.results.summaries.get(id) or Summary(id)
-    over = event.rounds.rooms[id].closed and one.state != "confirmed"
-    return over and (not one.empty or bool(event.results.live(id)))
-
-
 def tray(event: Event, id: str) -> TrayData | None:
     """What a room has left unconfirmed, for those who can."""
     if not in_tray(event, id):
@@ -170,6 +164,7 @@ def tray(event: Event, id: str) -> TrayData | None:
         "question": room.question,
         "proposals": [{"number": card.number, "text": card.text} for card in proposals],
         "others": len(cards) - len(proposals),
+        "aside": id in event.results.aside,
     }
 
 

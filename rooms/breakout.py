@@ -60,6 +60,13 @@ class Seat(msgspec.Struct):
     heads: int = 1
 
 
+class Visit(msgspec.Struct):
+    """Somebody's visit. `seen`: the room was on a screen of theirs; `gone_since` (ms): it is on none any more."""
+
+    seen: bool = False
+    gone_since: int | None = None
+
+
 class Room(msgspec.Struct):
     """One room. `guests`: who is visiting, announced, without a seat; `ends_at` (ms): its own end, if it differs from the round's;
     `asked`: who has asked for more time; `hands`: the speaker list, `speaker`: whose turn it is; `active_at` (ms, a whole
@@ -76,7 +83,7 @@ class Room(msgspec.Struct):
     note_taker: str
     materials: str = ""
     seats: dict[str, Seat] = {}
-    guests: list[str] = []
+    guests: dict[str, Visit] = {}
     ends_at: int | None = None
     closed: bool = False
     asked: list[str] = []
@@ -106,7 +113,8 @@ class Room(msgspec.Struct):
         return person in self.moderators or person == self.note_taker
 
     def sit(self, person: str, now: int, away_since: int | None) -> None:
-        """Give them a seat."""
+        """Give them a seat. They visit no more."""
+        self.guests.pop(person, None)
         self.seats[person] = Seat(self.role(person), now, away_since)
 
     @property

@@ -131,6 +131,11 @@ def settle_call(event: Event, outcome: Outcome, room: Room, person: str) -> None
         outcome.forget += words_of(event, (room,))
 
 
+def unclaimed(event: Event) -> dict[str, Call]:
+    """The calls by room to which nobody comes yet, the longest waiting first."""
+    return {room: call for room, call in event.help.calls.items() if not call.by}
+
+
 def words_of(event: Event, rooms: Iterable[Room]) -> list[int]:
     """The rows of the log that say why these rooms need help: it is nobody's business afterwards."""
     return [row for room in rooms if room.id in event.help.calls for row in event.help.calls[room.id].rows]
@@ -174,8 +179,8 @@ def ended(event: Event, change: Ended, now: int, by: str) -> tuple[str, ...]:
 
 
 def _keys(room: str) -> tuple[str, ...]:
-    # The moderators' line of the room is marked.
-    return (f"help/{room}", f"room/{room}")
+    # The moderators' line of the room is marked, and their console says who waits.
+    return (f"help/{room}", f"room/{room}", "calls")
 
 
 COMMANDS: Commands = {

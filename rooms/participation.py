@@ -21,6 +21,7 @@ from rooms.breakout import (
     Plan,
     Room,
     Round,
+    Visit,
     at_table,
     hold,
     named,
@@ -411,7 +412,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
     """On their seat, with the place on the speaker list that they had."""
     room = event.rounds.rooms[change.room]
     if change.guest:
-        room.guests.append(change.person)
+        room.guests[change.person] = Visit()
         return (f"room/{room.id}", *call_documents(event, (room.id,)))
     if change.person not in room.seats:
         event.rounds.count(change.person)
@@ -430,8 +431,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
 def left(event: Event, change: Left, now: int, by: str) -> tuple[str, ...]:
     """The seat is free."""
     room = event.rounds.rooms[change.room]
-    if change.person in room.guests:
-        room.guests.remove(change.person)
+    room.guests.pop(change.person, None)
     shown = (*shown_in(room, change.person), *call_documents(event, (room.id,)))
     unseat(event, room, change.person)
     return ("rounds", "plan", "rights", *shown, *seats_of(event, (change.person,)))

@@ -255,7 +255,8 @@ def _named(event: Event, id: str) -> list[str]:
     proposals = [f"proposal/{card.number}" for card in event.results.live(id) if card.proposed]
     told = [f"announcement/{one.number}" for one in event.announcements.live(id)]
     on_air = ["on_air"] if event.results.on_air is not None and event.results.on_air.room == id else []
-    return [*(f"{kind}/{id}" for kind in ("room", "summary", "help", "result")), *proposals, *told, *on_air]
+    calls = ["calls"] if id in event.help.calls else []
+    return [*(f"{kind}/{id}" for kind in ("room", "summary", "help", "result")), *proposals, *told, *on_air, *calls]
 
 
 def _forget(event: Event, id: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What small groups work out: suggestion cards with support and groups, and the summary that goes to the plenary.
 
 A card is one thought. The room marks those that it proposes; its summary has three parts. Both reach the plenary's board when the
-room's moderator confirms them; what nobody has confirmed at the end waits in a tray, and stays. What the plenary does with
-them there: rooms/plenary.py.
+room's moderator confirms them; what nobody has confirmed at the end waits in a tray, and stays: it may be put aside there, and
+comes back when somebody goes on with it. What the plenary does with them on the board: rooms/plenary.py.
 """
 
 from __future__ import annotations
@@ -95,13 +95,14 @@ class OnAir(msgspec.Struct):
 
 
 class Results(msgspec.Struct):
-    """All cards by number, by room, and the summaries by room; rooms whose notes are `wiped` for good; headings of the board, its
-    last turn given, and what of it is on air."""
+    """All cards by number, by room, and the summaries by room; rooms whose notes are `wiped` for good, and those whose results were
+    put `aside` in the tray; headings of the board, its last turn given, and what of it is on air."""
 
     cards: dict[int, Card] = {}
     of_room: dict[str, list[int]] = {}
     summaries: dict[str, Summary] = {}
     wiped: set[str] = set()
+    aside: set[str] = set()
     headings: dict[int, Heading] = {}
     turns: int = 0
     on_air: OnAir | None = None
@@ -207,6 +208,13 @@ class Confirm(Command, frozen=True):
     on: bool = True
 
 
+class SetAside(Command, frozen=True):
+    """What a room has left in the tray is not for the board. `on=false` brings it back."""
+
+    room: str
+    on: bool = True
+
+
 class Submitted(Change, frozen=True, tag="card_submitted"):
     """There is a new card."""
 
@@ -272,6 +280,13 @@ class Stated(Change, frozen=True, tag="summary_stated"):
 
     room: str
     state: SummaryState
+
+
+class PutAside(Change, frozen=True, tag="summary_aside"):
+    """What the room has left is put aside, or no more."""
+
+    room: str
+    on: bool
 
 
 def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
@@ -426,6 +441,22 @@ def confirm(event: Event, actor: Actor, command: Confirm, now: int) -> Outcome:
     return Outcome([Stated(room.id, state)] if changed else [], {"room": room.id, "state": state})
 
 
+def set_aside(event: Event, actor: Actor, command: SetAside, now: int) -> Outcome:
+    """Nothing is deleted, and who leads the room may go on. Refuses `unknown_room`, `not_in_tray`."""
+    room = event.rounds.room(command.room)
+    if command.on and not in_tray(event, room.id):
+        raise Refused("not_in_tray", field="room")
+    changed = command.on != (room.id in event.results.aside)
+    return Outcome([PutAside(room.id, command.on)] if changed else [], {"room": room.id})
+
+
+def in_tray(event: Event, id: str) -> bool:
+    """Whether the room is over and leaves something that nobody has confirmed."""
+    summary = event.results.summaries.get(id) or Summary(id)
+    over = event.rounds.rooms[id].closed and summary.state != "confirmed"
+    return over and (not summary.empty or bool(event.results.live(id)))
+
+
 def wants_notes(command: Command) -> TypeGuard[Draft]:
     """Whether this makes a first draft, so that the notes have to be added by `noted`."""
     return isinstance(command, Draft) and command.discussed is None and command.proposed is None and command.open is None
@@ -535,6 +566,7 @@ def proposed(event: Event, change: Proposed, now: int, by: str) -> tuple[str, ..
     """For the plenary, or not."""
     card = event.results.cards[change.number]
     card.proposed = change.on
+    event.results.aside.discard(card.room)
     gone = () if card.proposed else _off_air(event, card.room, card)
     return (f"card/{card.number}", f"summary/{card.room}", f"work/{card.room}", *gone, *_board(event, [card]))
 
@@ -547,6 +579,7 @@ def drafted(event: Event, change: Drafted, now: int, by: str) -> tuple[str, ...]
     event.results.summaries[change.room] = new = Summary(
         change.room, change.discussed, change.proposed, change.open, "draft", change.person, versions=old.versions
     )
+    event.results.aside.discard(change.room)
     new.versions |= {name: event.seq for name in get_args(Part) if getattr(new, name) != getattr(old, name)}
     board = _of_board(event, change.room) if old.state == "confirmed" else ()
     begun = (f"room/{change.room}",) if old.state != "draft" or not known else ()
@@ -557,9 +590,16 @@ def stated(event: Event, change: Stated, now: int, by: str) -> tuple[str, ...]:
     """On the board, or on the way there."""
     summary = event.results.summaries[change.room]
     summary.state = change.state
+    event.results.aside.discard(change.room)
     summary.confirmed_at = now if change.state == "confirmed" else None
     summary.people = event.rounds.rooms[change.room].people
     return (f"summary/{change.room}", f"room/{change.room}", *_of_board(event, change.room))
+
+
+def put_aside(event: Event, change: PutAside, now: int, by: str) -> tuple[str, ...]:
+    """To the other part of the tray."""
+    (event.results.aside.add if change.on else event.results.aside.discard)(change.room)
+    return (f"summary/{change.room}",)
 
 
 def _shown(card: Card) -> tuple[str, ...]:
@@ -604,6 +644,7 @@ COMMANDS: Commands = {
     "summary.draft": (Draft, draft),
     "summary.submit": (SubmitSummary, submit_summary),
     "summary.confirm": (Confirm, confirm),
+    "summary.set_aside": (SetAside, set_aside),
 }
 CHANGES: Changes = {
     Submitted: submitted,
@@ -615,4 +656,5 @@ CHANGES: Changes = {
     Proposed: proposed,
     Drafted: drafted,
     Stated: stated,
+    PutAside: put_aside,
 }

@@ -287,6 +287,7 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
     """What was, stays to be read; nobody is waited for, and nobody speaks."""
     round = event.rounds.items[change.round]
     rooms = [event.rounds.rooms[change.room]] if change.room else event.rounds.of(round)
+    calls = ["calls"] if any(room.id in event.help.calls for room in rooms) else []
     for room in rooms:
         room.closed = True
         room.hands.clear()
@@ -294,11 +295,12 @@ def closed(event: Event, change: Closed, now: int, by: str) -> tuple[str, ...]:
         event.help.calls.pop(room.id, None)
         for person in room.seats:
             hold(event, room, person, None)
+        room.guests = {person: visit for person, visit in room.guests.items() if visit.gone_since is None}
     if not change.room:
         round.state = "closed"
         round.waiting.clear()
     shown = [f"{kind}/{room.id}" for room in rooms for kind in ("room", "hands", "summary", "help")]
-    return ("rounds", "plan", *shown, *seats_of(event, everybody(event)))
+    return ("rounds", "plan", *calls, *shown, *seats_of(event, everybody(event)))
 
 
 def timed(event: Event, change: Timed, now: int, by: str) -> tuple[str, ...]:

@@ -268,6 +268,44 @@ async def test_a_moderator_mends_and_confirms_what_a_group_has_left(cast: Cast, 
     await expect(anna.page.locator("#results > article")).to_contain_text("Benches, in the shade")
 
 
+async def test_the_tray_is_emptied_by_keyboard_and_what_was_put_aside_brought_back(cast: Cast, evening: Evening) -> None:
+    await opened(evening, "Mobility", "Schools")
+    for room in ("1-1", "1-2"):
+        person = await evening.person()
+        await person.do("room.enter", room=room)
+        await person.do("summary.draft", room=room, proposed=f"Only a try in {room}, " + LONG)
+    moderator, other = await cast.moderator(NARROW), await cast.console("organiser")
+    for one in (moderator, other):
+        await one.opens("/rooms")
+        await one.linked()
+    await (await evening.staff("moderator")).do("round.close", round=1)
+    left, folded = moderator.page.locator("#tray > details"), moderator.page.locator(".tray__aside")
+    await expect(left).to_have_count(2)
+    await expect(folded).to_be_hidden()
+
+    await left.first.locator("summary").first.press("Enter")
+    await moderator.page.get_by_role("button", name="Put it aside (Mobility)").press("Enter")
+    await expect(left.locator("summary").first).to_be_focused()
+    await expect(left).to_have_count(1)
+    await expect(folded.locator("> summary")).to_have_text("Put aside (1)")
+    await expect(other.page.locator("#tray > details")).to_have_count(1)
+    await left.first.locator("summary").first.press("Enter")
+    await moderator.page.get_by_role("button", name="Put it aside (Schools)").press("Enter")
+    await expect(left).to_have_count(0)
+    await expect(moderator.page.get_by_role("heading", name="Not confirmed yet")).to_be_focused()
+
+    await folded.locator("> summary").press("Enter")
+    await folded.get_by_text("Mobility", exact=True).click()
+    await expect(folded).to_contain_text("Only a try in 1-1")
+    assert await violations(moderator.page) == []
+    assert await moderator.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    await moderator.page.get_by_role("button", name="Bring it back (Mobility)").click()
+    await expect(left).to_have_count(1)
+    await expect(folded.locator("> summary")).to_have_text("Put aside (1)")
+    await expect(folded.locator("> div > details")).to_be_visible()
+    await expect(other.page.locator("#tray > details")).to_contain_text(["Mobility"])
+
+
 @pytest.mark.parametrize("size", [NARROW, LAPTOP, PROJECTOR], ids=["phone", "laptop", "projector"])
 async def test_axe_finds_nothing_on_the_board(cast: Cast, evening: Evening, size: Size) -> None:
     moderator = await opened(evening, "Mobility", "Schools")

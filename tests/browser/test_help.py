@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.cast import LAPTOP, PHONE, Cast, Moderator, Participant, Person, Size
 from tests.browser.test_access import violations
 from tests.browser.test_rooms import prepares
+from tests.flow.evening import Evening
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+VISIT_ENDS = 45_000
+"""Milliseconds. The round below holds a seat for ten seconds, and a visit no longer."""
 HIDE = """hidden => {
     Object.defineProperty(document, "visibilityState", {value: hidden ? "hidden" : "visible", configurable: true});
     document.dispatchEvent(new Event("visibilitychange"));
@@ -98,6 +103,45 @@ async def test_help_is_called_claimed_announced_and_there(cast: Cast) -> None:
     await expect(anna.page.locator("[data-guest]")).to_have_count(0)
 
 
+@pytest.mark.parametrize("size", [(360, 740), LAPTOP], ids=["phone", "laptop"])
+async def test_who_is_at_the_console_notices_a_call_and_goes_to_the_queue(cast: Cast, size: Size) -> None:
+    moderator = await begins(cast, size)
+    console, helper = await cast.console("moderator", size), await cast.console("helper", size)
+    line, title = console.page.locator("#calls"), "Moderation: Digitalisation in Castrop-Rauxel – Plenum"
+    await expect(line).to_be_hidden()
+    anna, bilal = await inside(cast), await inside(cast, "Schools")
+    await calls(anna)
+    await expect(line).to_contain_text("A small group calls for help: Mobility waiting since")
+    await expect(line).to_contain_text("(0 min)")
+    await expect(console.page.locator("#say")).to_have_text("Mobility calls for help.")
+    await expect(console.page).to_have_title(f"(1) {title}")
+    await calls(bilal)
+    await expect(line).to_contain_text("2 small groups call for help: Mobility, Schools the longest since")
+    await expect(console.page.locator("#say")).to_have_text("Schools calls for help.")
+    await expect(console.page).to_have_title(f"(2) {title}")
+    assert await violations(console.page) == []
+    assert await overflow(console) == [0]
+    await expect(helper.page.locator("#calls")).to_have_count(0)
+    await expect(helper.page).to_have_title(title)
+    await expect(helper.page.locator("#say")).to_be_empty()
+
+    await line.get_by_role("link").focus()
+    await moderator.page.get_by_role("button", name="I am coming (Mobility)").click()
+    await expect(line).to_contain_text("A small group calls for help: Schools")
+    await expect(line.get_by_role("link")).to_be_focused()
+    await moderator.page.get_by_role("button", name="Back into the queue (Mobility)").click()
+    await expect(console.page.locator("#say")).to_have_text("Mobility calls for help.")
+    for room in ("Mobility", "Schools"):
+        await moderator.page.get_by_role("button", name=f"I am coming ({room})").click()
+    await expect(line).to_be_hidden()
+    await expect(console.page).to_have_title(title)
+    await expect(console.page.locator("#main")).to_be_focused()
+
+    await moderator.page.get_by_role("button", name="Back into the queue (Mobility)").click()
+    await line.get_by_role("link").click()
+    await expect(console.page.get_by_role("heading", name="They call for help")).to_be_in_viewport()
+
+
 async def test_what_is_typed_stays_while_the_call_changes_and_the_room_takes_it_back(cast: Cast) -> None:
     moderator = await begins(cast)
     anna, bilal = await inside(cast), await inside(cast)
@@ -113,6 +157,36 @@ async def test_what_is_typed_stays_while_the_call_changes_and_the_room_takes_it_
     await expect(moderator.page.locator("#help > li")).to_contain_text("called by 2")
     await anna.page.get_by_role("button", name="We do not need help any more").click()
     await expect(moderator.page.locator("#help > li")).to_have_count(0)
+
+
+async def test_a_visitor_whose_browser_dies_is_gone_and_the_room_waits_for_help_again(cast: Cast, evening: Evening) -> None:
+    organiser = await evening.staff("organiser")
+    rooms = [{"name": "Mobility"}, {"name": "Schools"}]
+    await organiser.do("round.create", title="First round", policy="chosen", rooms=rooms, hold=10)
+    await organiser.do("round.open", round=1, minutes=20)
+    anna, console, moderator = await inside(cast, size=(360, 740)), await cast.console("organiser"), await cast.moderator()
+    await calls(anna)
+    await moderator.opens("/rooms")
+    await moderator.linked()
+    await moderator.page.get_by_role("button", name="I am coming (Mobility)").click()
+    await moderator.page.get_by_role("button", name="Go in, announced (Mobility)").click()
+    await expect(anna.page.locator("#help")).to_contain_text("A moderator is here to help you.")
+    await moderator.linked()
+    await expect(console.page.locator("#calls")).to_be_hidden()
+
+    inspector = await moderator.page.context.new_cdp_session(moderator.page)
+    async with moderator.page.expect_event("crash"), asyncio.TaskGroup() as crash:
+        dying = crash.create_task(inspector.send("Page.crash"))
+        await moderator.page.wait_for_event("crash")
+        dying.cancel()
+    await expect(anna.page.locator("[data-guest]")).to_have_count(0, timeout=VISIT_ENDS)
+    await expect(anna.page.get_by_text("You have called for help; somebody will come.")).to_be_visible()
+    assert await violations(anna.page) == []
+    await expect(console.page.locator("#say")).to_have_text("Mobility calls for help.")
+
+    again = await cast.at(Moderator, moderator.page.context)
+    await again.opens("/room/1-1")
+    await expect(again.page.get_by_text("Nobody comes unannounced")).to_be_visible()
 
 
 async def test_an_announcement_counts_when_it_was_really_on_a_screen(cast: Cast) -> None:

@@ -182,6 +182,34 @@ async def test_what_nobody_has_confirmed_is_mended_and_confirmed_by_a_moderator_
     assert "Mehr Kreide" in board
 
 
+async def test_what_is_not_for_the_board_is_put_aside_and_brought_back_without_a_script(evening: Evening) -> None:
+    person = await evening.person()
+    for room in ("1-1", "1-2"):
+        await person.do("room.enter", room=room)
+        await person.do("card.submit", room=room, text=f"Nur ein Test in {room}")
+        await person.do("room.leave", room=room)
+    moderator, other = await plain(evening, "moderator"), await plain(evening, "organiser")
+    assert tray(await moderator.sends("round.close", "/rooms", round="1")) == (["1-1", "1-2"], [], "0")
+    assert tray(await moderator.sends("summary.set_aside", "/rooms", room="1-1")) == (["1-2"], ["1-1"], "1")
+    assert tray(await other.sends("summary.set_aside", "/rooms", room="1-1")) == (["1-2"], ["1-1"], "1"), "it is done already"
+    page = await other.sends("summary.set_aside", "/rooms", room="1-2")
+    assert tray(page) == ([], ["1-1", "1-2"], "2")
+    assert tray(await other.sends("summary.set_aside", "/rooms", room="1-2", on="false")) == (["1-2"], ["1-1"], "1")
+    for somebody in (await plain(evening, cookie=person.cookie), await plain(evening, "helper")):
+        await somebody.refused(403, "summary.set_aside", "/rooms", room="1-2")
+    page = await moderator.refused(422, "summary.set_aside", "/rooms", room="9-9")
+    assert tray(page) == (["1-2"], ["1-1"], "1")
+
+
+def tray(page: str) -> tuple[list[str], list[str], str]:
+    """The rooms in the tray, those that are put aside there, and how many it says that these are."""
+    _, _, found = page.partition('<section class="tray"')
+    shown, _, aside = found.partition('<details class="tray__aside"')
+    count = aside.partition("data-shown>")[2].partition("<")[0]
+    lists = [re.findall(r'id="doc-summary-([\d-]+)"', part) for part in (shown, aside)]
+    return lists[0], lists[1], count
+
+
 async def test_a_vote_sends_a_number_and_a_move_only_what_has_moved(evening: Evening) -> None:
     home = await evening.person(None, "board")
     await proposes(evening, "1-1", "Mehr Bänke", "Mehr Bäume", "Mehr Bienen")

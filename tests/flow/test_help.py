@@ -91,6 +91,36 @@ async def test_without_a_script_a_group_is_helped(evening: Evening) -> None:
     assert "You have called for help" not in (await anna.get(room)).text
 
 
+async def test_the_console_says_without_a_script_who_waits_to_those_who_may_come(evening: Evening) -> None:
+    anna, bilal = await inside(evening), await inside(evening, "1-2")
+    roles = ("moderator", "organiser", "helper", "operator")
+    staff = {role: await evening.browser(await evening.cookie(role), **ENGLISH) for role in roles}
+
+    async def line(role: str) -> str:
+        page = (await staff[role].get(f"{evening.page}/moderation")).text
+        assert ("<title>(" in page) == ('id="doc-calls"' in page)
+        return page.partition('id="doc-calls"')[2].partition("</p>")[0]
+
+    assert await line("moderator") == ""
+    await anna.do("room.ask_for_help", room="1-1", why="Ein Geheimnis")
+    await bilal.do("room.ask_for_help", room="1-2")
+    for role in ("moderator", "organiser"):
+        shown = await line(role)
+        assert f'href="{evening.page}/rooms#help"' in shown
+        assert "<b>2</b> small groups call for help:" in shown
+        assert shown.index("Verkehr") < shown.index("Schule")
+        assert "Geheimnis" not in shown
+    for role in ("helper", "operator"):
+        assert await line(role) == ""
+    moderator = await evening.staff("moderator", "moderation")
+    await moderator.do("room.claim_help", room="1-1")
+    await moderator.sees(lambda shown: len(shown["moderation"]["calls"]["rooms"]) == 1)
+    assert "A small group calls for help:" in await line("organiser")
+    await bilal.do("room.end_help", room="1-2")
+    await moderator.sees(lambda shown: "calls" not in shown["moderation"])
+    assert await line("moderator") == ""
+
+
 async def test_without_a_script_an_announcement_is_read_and_counted(evening: Evening) -> None:
     anna = await evening.browser((await inside(evening)).cookie, **ENGLISH)
     mona = await evening.browser(await evening.cookie("moderator"), **ENGLISH)

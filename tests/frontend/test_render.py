@@ -124,6 +124,7 @@ ENTRANCE = {
     "valid_until": "2020-08-20T16:45:00Z",
     "short": "x.example",
 }
+CALLS = {"rooms": [{"room": "1-1", "name": "<b>Verkehr</b>", "since": "2020-08-20T16:43:00Z"}]}
 QUEUE = {"counts": {"received": 2, "hidden": 1}, "aired": {"hall": 1, "home": 0, "other": 2}}
 
 
@@ -166,6 +167,7 @@ def samples(audience: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
             "entrance": [ENTRANCE],
             "queue": [QUEUE, {"counts": {}, "aired": {"hall": 0, "home": 0, "other": 0}}],
             "person": [{"name": name, "place": place} for name in ("", "Jule") for place in ("hall", "home")],
+            "calls": [CALLS, {"rooms": CALLS["rooms"] * 2}],
             "supports": [{"contributions": numbers, "proposals": numbers} for numbers in ([], [3, 17])],
         }
         if kind in others:
@@ -336,6 +338,7 @@ def every_page() -> Iterator[tuple[str, dict[str, Any]]]:
             ("event", "moderation", EVENT),
             ("queue", "moderation", QUEUE),
             ("contribution/17", "moderation", moderated()),
+            ("calls", "moderation", CALLS),
         ],
         "de",
         "d",
@@ -374,6 +377,9 @@ def every_page() -> Iterator[tuple[str, dict[str, Any]]]:
         "filters": {},
         "roles": ["moderator"],
         "denied": "contribution.air",
+        "leads": True,
+        "waiting": 1,
+        "now": 0,
     }
     console |= {"command_id": "c1", "channels": channels}
     yield "moderation.html", console

@@ -307,6 +307,14 @@ def _summed(evening: Evening, person: str) -> dict[str, Any]:
     return {"room": "1-1"}
 
 
+def _left_over(evening: Evening, person: str) -> dict[str, Any]:
+    """A room is over, and nobody has confirmed what it has written."""
+    _inside(evening, "anna")
+    evening.send("anna", "summary.draft", room="1-1", proposed="Mehr Bänke")
+    evening.send("mona", "round.close", round=1)
+    return {"room": "1-1"}
+
+
 def _confirmed(evening: Evening, person: str) -> dict[str, Any]:
     """A room's results on the board, with one proposal."""
     _inside(evening, "anna")
@@ -345,6 +353,21 @@ def _held(evening: Evening, person: str) -> dict[str, Any]:
     since = evening.now
     evening.now += 300_000
     return {"room": "1-1", "person": "anna", "away_since": since}
+
+
+def _visited(evening: Evening, person: str) -> dict[str, Any]:
+    """Mona visits a room, and her page is open there."""
+    _inside(evening, "anna")
+    evening.send("mona", "room.enter", room="1-1")
+    evening.send(SYSTEM, "room.guest_away", room="1-1", person="mona", away=False)
+    return {"room": "1-1", "person": "mona", "away": True}
+
+
+def _gone(evening: Evening, person: str) -> dict[str, Any]:
+    evening.send(SYSTEM, "room.guest_away", **_visited(evening, person))
+    since = evening.now
+    evening.now += 60_000
+    return {"room": "1-1", "person": "mona", "gone_since": since}
 
 
 EXAMPLES: dict[str, Example] = {
@@ -423,6 +446,7 @@ EXAMPLES: dict[str, Example] = {
     and {"room": "1-1", "proposed": "Mehr Bänke"},
     "summary.submit": lambda evening, person: _summed(evening, person),
     "summary.confirm": lambda evening, person: _summed(evening, person),
+    "summary.set_aside": _left_over,
     "summary.air": lambda evening, person: _confirmed(evening, person) and {"room": "1-1"},
     "proposal.support": _backed,
     "proposal.group": lambda evening, person: _confirmed(evening, person) and {"cards": [1], "title": "Im Freien"},
@@ -435,6 +459,8 @@ EXAMPLES: dict[str, Example] = {
     "chat.remove": _said,
     "room.away": lambda evening, person: _inside(evening, "anna") and {"room": "1-1", "person": "anna", "away": True},
     "room.release": _held,
+    "room.guest_away": _visited,
+    "room.end_visit": _gone,
     "event.retain": lambda evening, person: _registered()(evening, person) and {"early": True},
     "link.create": lambda evening, person: {"role": "overlay", "token_hash": hashed("overlay"), "name": "main"},
     "link.redeem": _linked,

@@ -35,6 +35,7 @@ from rooms import (
     support,
     tables,
     talk,
+    visits,
 )
 from rooms import help as calls
 from rooms.command import SYSTEM, Change, Refused
@@ -42,7 +43,7 @@ from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
-    retention, rounds, assigning, participation, preparing, results, plenary, talk, calls, announcements, tables, bonds,
+    retention, rounds, assigning, participation, preparing, results, plenary, talk, calls, announcements, tables, bonds, visits,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

@@ -18,6 +18,7 @@ from tests.moderation.evening import LETTER, PROGRAMME, ROUND, SECRET, STATES, E
 SHOWN = ("approved", "shortlisted", "on_air", "answered")
 CHANNELS = ("public", "stage", "moderation", "output/main", "me", "hall", "registrations", "door", "rooms", "room/1-1", "board")
 BOARD = {"proposal/1", "heading/1"}
+ROOMS, CALLS = {"room/1-1", "room/1-2", "room/1-3"}, {"help/1-1", "help/1-3"}
 
 
 @pytest.fixture
@@ -50,6 +51,9 @@ def evening() -> Evening:
     evening.send("bilal", "room.enter", room="1-2")
     evening.send("bilal", "summary.draft", room="1-2", open="Wer bezahlt?")
     evening.send("mona", "round.close", round=1, room="1-2")
+    evening.send("mona", "room.add", round=1, rooms=[{"name": "Sport"}])
+    evening.send("bilal", "room.enter", room="1-3")
+    evening.send("bilal", "room.ask_for_help", room="1-3")
     return evening
 
 
@@ -58,10 +62,10 @@ def evening() -> Evening:
     [
         ("public", {"event", "agenda", "places", "rounds", "on_air"}),
         ("stage", {"event", "on_air"}),
-        ("moderation", {"event", "on_air", "queue"}),
+        ("moderation", {"event", "on_air", "queue", "calls"}),
         ("output/main", {"on_air"}),
         ("me", {"person", "supports", "seat"}),
-        ("rooms", {"rounds", "plan", "help/1-1", "announcement/1", "room/1-1", "room/1-2", "summary/1-2", "result/1-1", *BOARD}),
+        ("rooms", {"rounds", "plan", "announcement/1", "summary/1-2", "result/1-1", *BOARD, *CALLS, *ROOMS}),
         ("board", {"result/1-1", *BOARD}),
         ("room/1-1", {"announcement/1", "room/1-1", "help/1-1", "hands/1-1", "summary/1-1", "card/1", "chat/1"}),
         ("hall", {"entrance"}),

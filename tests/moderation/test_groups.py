@@ -161,6 +161,10 @@ def drops_out(life: Life, chance: Random) -> Happening:
     return SYSTEM, "room.away", {"room": a_room(life, chance), "person": chance.choice(PEOPLE), "away": chance.random() < 0.7}
 
 
+def guest_drops_out(life: Life, chance: Random) -> Happening:
+    return SYSTEM, "room.guest_away", {"room": a_room(life, chance), "person": "mona", "away": chance.random() < 0.5}
+
+
 def insider(life: Life, chance: Random, id: str) -> str:
     """Mostly somebody who is in the room."""
     inside = [*life.event.rounds.rooms[id].seats] if id in life.event.rounds.rooms else []
@@ -188,9 +192,9 @@ def summarises(life: Life, chance: Random) -> Happening:
 
 HAPPENINGS = (
     creates, *(joins,) * 5, *(assigns,) * 2, binds, *(opens,) * 2, closes, recalls, *(in_room("room.enter"),) * 8,
-    *(in_room("room.leave"),) * 2, in_room("room.ask_for_time"), moves, moves, extends, *(drops_out,) * 4, *(writes,) * 3,
-    on_card("card.support"), on_card("card.propose"), on_card("card.withdraw"), summarises, in_room("summary.submit"),
-    in_room("summary.confirm"),
+    *(in_room("room.leave"),) * 2, in_room("room.ask_for_time"), moves, moves, extends, *(drops_out,) * 4,
+    *(guest_drops_out,) * 2, *(writes,) * 3, on_card("card.support"), on_card("card.propose"), on_card("card.withdraw"), summarises,
+    in_room("summary.submit"), in_room("summary.confirm"),
 )  # fmt: skip
 
 

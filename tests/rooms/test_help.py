@@ -188,3 +188,44 @@ def test_the_queue_is_for_moderators_and_the_call_for_its_room() -> None:
     assert "Geheimnis" in str(evening.screen("rooms"))
     for channel in ("public", "board", "stage", "room/1-2", "moderation"):
         assert "Geheimnis" not in str(evening.screen(channel))
+
+
+def waiting(evening: Evening) -> list[tuple[str, str]] | None:
+    """Who waits for help, as the console says it: room and name."""
+    shown = evening.seen("moderation", "calls")
+    return [(one["room"], one["name"]) for one in shown["rooms"]] if shown else None
+
+
+def test_the_console_says_who_waits_and_nothing_when_somebody_comes_to_all_of_them() -> None:
+    evening = room()
+    assert waiting(evening) is None
+    evening.send("cem", "room.ask_for_help", room="1-2")
+    evening.send("anna", "room.ask_for_help", room="1-1", why="Ein Geheimnis")
+    assert waiting(evening) == [("1-2", "B"), ("1-1", "A")], "the longest waiting first"
+    assert "Geheimnis" not in str(evening.seen("moderation", "calls"))
+    evening.send("mona", "room.claim_help", room="1-2")
+    assert waiting(evening) == [("1-1", "A")]
+    evening.send("olga", "room.claim_help", room="1-1")
+    assert "calls" not in evening.screen("moderation")
+    evening.send("olga", "room.claim_help", room="1-2", on=False)
+    assert waiting(evening) == [("1-2", "B")]
+
+
+@pytest.mark.parametrize(
+    ("person", "command", "arguments"),
+    [
+        ("anna", "room.ask_for_help", {"room": "1-1"}),
+        ("mona", "room.claim_help", {"room": "1-2"}),
+        ("cem", "room.end_help", {"room": "1-2"}),
+        ("mona", "round.close", {"round": 1, "room": "1-2"}),
+        ("mona", "round.close", {"round": 1}),
+        ("mona", "room.edit", {"room": "1-2", "name": "Anders"}),
+    ],
+)
+def test_whatever_changes_who_waits_reaches_the_console(person: str, command: str, arguments: dict[str, Any]) -> None:
+    evening = room()
+    evening.send("cem", "room.ask_for_help", room="1-2")
+    before = waiting(evening)
+    evening.send(person, command, **arguments)
+    assert waiting(evening) != before
+    assert "calls" in evening.touched

@@ -314,3 +314,74 @@ def test_who_was_never_in_the_room_writes_no_summary() -> None:
     for command, more in (("draft", {"open": "x"}), ("submit", {}), ("confirm", {})):
         arguments: dict[str, Any] = {"room": "1-1"} | more
         assert evening.refused("dana", f"summary.{command}", **arguments).code == "not_your_room"
+
+
+def left_over() -> Evening:
+    """The room is over, with a card and a summary that nobody has confirmed."""
+    evening = room()
+    card(evening)
+    evening.send("cem", "summary.draft", room="1-1", open="Wo?")
+    evening.send("mona", "round.close", round=1)
+    return evening
+
+
+def aside(evening: Evening) -> bool | None:
+    """Whether what the room has left was put aside; None: nothing of it is in the tray."""
+    seen = evening.seen("rooms", "summary/1-1")
+    return bool(seen["aside"]) if seen else None
+
+
+@pytest.mark.parametrize("person", ["mona", "olga"])
+def test_what_is_put_aside_stays_as_it_was_and_is_brought_back(person: str) -> None:
+    evening = left_over()
+    before = evening.seen("rooms", "summary/1-1")
+    evening.send(person, "summary.set_aside", room="1-1")
+    assert evening.seen("rooms", "summary/1-1") == before | {"aside": True}
+    assert evening.touched == ["summary/1-1"]
+    rows = len(evening.rows)
+    evening.send("mona", "summary.set_aside", room="1-1")
+    assert len(evening.rows) == rows, "aside is aside"
+    evening.event = evening.replayed()
+    evening.send(person, "summary.set_aside", room="1-1", on=False)
+    assert evening.seen("rooms", "summary/1-1") == before
+
+
+@pytest.mark.parametrize("person", ["anna", "bilal", "cem", "dana", "hilde", "oskar"])
+def test_who_only_leads_the_room_puts_nothing_aside(person: str) -> None:
+    assert left_over().refused(person, "summary.set_aside", room="1-1").code == "forbidden"
+
+
+def test_only_what_lies_in_the_tray_is_put_aside() -> None:
+    evening = room()
+    card(evening)
+    assert evening.refused("mona", "summary.set_aside", room="1-1").code == "not_in_tray", "there is still time"
+    evening.send("cem", "summary.draft", room="1-1", open="Wo?")
+    evening.send("anna", "summary.confirm", room="1-1")
+    evening.send("mona", "round.close", round=1)
+    for id, code in (("1-1", "not_in_tray"), ("1-2", "not_in_tray"), ("9-9", "unknown_room")):
+        assert evening.refused("mona", "summary.set_aside", room=id).code == code
+
+
+@pytest.mark.parametrize(
+    ("person", "command", "arguments", "expected"),
+    [
+        ("anna", "summary.draft", {"room": "1-1", "open": "Wo überall?"}, False),
+        ("cem", "summary.submit", {"room": "1-1"}, False),
+        ("bilal", "card.propose", {"card": 1}, False),
+        ("anna", "summary.confirm", {"room": "1-1"}, None),
+        ("cem", "card.withdraw", {"card": 1}, True),
+    ],
+)
+def test_what_somebody_goes_on_with_comes_back(person: str, command: str, arguments: dict[str, Any], expected: bool | None) -> None:
+    evening = left_over()
+    evening.send("mona", "summary.set_aside", room="1-1")
+    evening.send(person, command, **arguments)
+    assert aside(evening) is expected
+
+
+def test_what_leaves_the_board_again_was_not_put_aside() -> None:
+    evening = left_over()
+    evening.send("mona", "summary.set_aside", room="1-1")
+    evening.send("mona", "summary.confirm", room="1-1")
+    evening.send("mona", "summary.confirm", room="1-1", on=False)
+    assert aside(evening) is False

@@ -1,4 +1,5 @@
 /** The moderators' console: keys, filters, order, tabs. Everything here also works by buttons and without this module. */
+import { showWaits } from "./clock.js";
 import * as documents from "./documents.js";
 import * as outbox from "./outbox.js";
 import { send, start } from "./sync.js";
@@ -26,6 +27,7 @@ const help = /** @type {HTMLDialogElement} */ (document.getElementById("keys"));
 const keysOn = /** @type {HTMLInputElement} */ (document.getElementById("keys-on"));
 const showAll = /** @type {HTMLButtonElement} */ (document.getElementById("all"));
 const slug = document.body.dataset.slug ?? "";
+const title = document.title.replace(/^\(\d+\) /, "");
 
 /** What this moderator has done, for U. */
 const acted = /** @type {number[]} */ ([]);
@@ -60,6 +62,7 @@ void start();
 document.addEventListener("plenum:put", (event) => {
   const { element, old } = /** @type {CustomEvent<import("./documents.js").Put>} */ (event).detail;
   if (!old && element.dataset.in === "queue-received") arrived += 1;
+  if (element.dataset.in === "calls") called(element, old);
 });
 
 document.addEventListener("plenum:counted", (event) => {
@@ -74,6 +77,7 @@ document.addEventListener("plenum:applied", () => {
   findOurs();
   showWorking();
   showElapsed();
+  showCalls();
   showColumn(desk.dataset.column ?? "received");
   follow();
   if (arrived === 0 || Date.now() - saidNew < SAY_NEW_EVERY) return;
@@ -114,6 +118,21 @@ function entered(form, done = true) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
   // The next card of the pile: kind, topic and way stay chosen.
   if (enter.open) field.focus();
+}
+
+/**
+ * Small groups that have not waited for help before.
+ * @param {HTMLElement} element
+ * @param {HTMLElement | null} old
+ */
+function called(element, old) {
+  for (const room of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-room]")))
+    if (!old?.querySelector(`[data-room="${room.dataset.room}"]`)) say(text("help", { name: room.textContent }));
+}
+
+function showCalls() {
+  const waiting = document.querySelectorAll("#calls [data-room]").length;
+  document.title = waiting ? `(${waiting}) ${title}` : title;
 }
 
 /** Only when asked: what is supported meanwhile must not move the list under the reader. */
@@ -348,6 +367,7 @@ function fillTopics(select) {
 }
 
 function showElapsed() {
+  showWaits();
   for (const place of document.querySelectorAll("time[data-elapsed]")) {
     const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.getAttribute("datetime") ?? "")) / 1000));
     if (seconds < 36_000) place.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

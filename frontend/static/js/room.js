@@ -1,6 +1,6 @@
 /** A small group, or all of them: what is new comes by itself, and the time is told. The end itself is the server's. */
 import { autosave } from "./autosave.js";
-import { now } from "./clock.js";
+import { now, showWaits } from "./clock.js";
 import { draft } from "./outbox.js";
 import * as people from "./people.js";
 import { isLinked, start } from "./sync.js";
@@ -87,7 +87,7 @@ function done(event) {
   }
   if (["room.ask_for_help", "announcement.send"].includes(command.name)) form?.reset();
   if (command.name === "room.move") people.clear();
-  const details = form?.closest("details:not([data-key])");
+  const details = form?.closest("details:not([data-key], .tray__aside)");
   if (details instanceof HTMLDetailsElement) details.open = false;
   if (form && !["card.support", "card.order"].includes(command.name)) tell(text("done"));
 }
@@ -133,6 +133,8 @@ function mark() {
   for (const call of calls) call.toggleAttribute("data-on", call.dataset.by === me);
   const waiting = calls.filter((call) => !call.dataset.by).length;
   document.title = waiting ? `(${waiting}) ${title}` : title;
+  const aside = document.querySelector(".tray__aside [data-shown]");
+  if (aside) aside.textContent = String(document.getElementById("tray-aside")?.childElementCount);
   choices();
 }
 
@@ -236,13 +238,7 @@ function tick() {
     if (place.textContent !== words) place.textContent = words;
     if (item.closest("#room")) notice(`${item.id}/${item.dataset.ends}`, left);
   }
-  const minutes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "minute", unitDisplay: "short" });
-  for (const item of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-since]"))) {
-    const place = item.querySelector("[data-waits]");
-    const waits = Math.max(0, Math.floor((now() - Date.parse(item.dataset.since ?? "")) / 60_000));
-    const words = ` (${minutes.format(waits)})`;
-    if (place && place.textContent !== words) place.textContent = words;
-  }
+  showWaits();
 }
 
 /**
