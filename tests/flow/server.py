@@ -76,14 +76,19 @@ class Server:
         """Where its log is."""
         return self.data / "plenum.sqlite3"
 
-    def start(self) -> None:
-        """Returns when it answers. Raises AssertionError with what it wrote if it does not."""
+    def launch(self) -> None:
+        """Begin to start it."""
         command = [*self.program, "--port", str(self.port), "--data", str(self.data), *self.options]
         with self.output.open("ab") as output:
             # A session of its own, so that its workers can be found when it is killed.
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=output, stderr=output, start_new_session=True
             )
+
+    def start(self) -> None:
+        """Returns when it answers. Raises AssertionError with what it wrote if it does not."""
+        self.launch()
+        assert self.process is not None
         deadline = time.monotonic() + WITHIN
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
