@@ -41,8 +41,12 @@ class Attendance:
             self._next = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._begin_to_look)
 
     def comes(self, room: str, person: str) -> None:
-        """A room is on one more screen of theirs. A guest's first is said at once: only who was seen can be missed."""
-        visit = self.desk.event.rounds.rooms[room].guests.get(person)
+        """A room is on one more screen of theirs. The first is said at once: only who was seen can be missed. Without a script
+        nobody ever is, and keeps the seat until the round ends."""
+        one = self.desk.event.rounds.rooms[room]
+        seat, visit = one.seats.get(person), one.guests.get(person)
+        if seat is not None and (not seat.seen or seat.away_since is not None):
+            self._say("room.away", room, person, away=False)
         if visit is not None and not visit.seen:
             self._say("room.guest_away", room, person, away=False)
         self.begin()
@@ -72,7 +76,7 @@ class Attendance:
         """How to say it of whom, in which room; whether they are known to be there, and whether they are."""
         for room in self._open_rooms():
             for person, seat in room.seats.items():
-                yield "room.away", room.id, person, seat.away_since is None, person in present
+                yield "room.away", room.id, person, seat.seen and seat.away_since is None, person in present
             for person, visit in room.guests.items():
                 known = visit.seen and visit.gone_since is None
                 yield "room.guest_away", room.id, person, known, at(room.id, person) in present

@@ -51,12 +51,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seat(msgspec.Struct):
-    """One participant's place in a room. `away_since` (ms): held, as they are not there (yet); `heads`: how many people it is for,
-    more than one only at a table."""
+    """One participant's place in a room. `away_since` (ms): held, as they are not there (yet); `seen`: on a screen with a
+    connection, since they came in; `heads`: how many people it is for, more than one only at a table."""
 
     role: Role
     since: int
     away_since: int | None = None
+    seen: bool = False
     heads: int = 1
 
 

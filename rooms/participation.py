@@ -77,7 +77,7 @@ class Move(Command, frozen=True):
 
 
 class Away(Command, frozen=True):
-    """Somebody has lost the connection, or is back. Sent by the system."""
+    """Somebody has lost the connection, or has one (again). Sent by the system."""
 
     room: str
     person: str
@@ -262,9 +262,10 @@ def away(event: Event, actor: Actor, command: Away, now: int) -> Outcome:
     room = event.rounds.room(command.room)
     seat = room.seats.get(command.person)
     is_open = event.rounds.items[room.round].state == "open" and not room.closed
-    if seat is None or not is_open or (seat.away_since is not None) == command.away:
+    if seat is None or not is_open:
         return Outcome()
-    return Outcome([WentAway(room.id, command.person, command.away)])
+    changes = seat.away_since is None if command.away else seat.away_since is not None or not seat.seen
+    return Outcome([WentAway(room.id, command.person, command.away)] if changes else [])
 
 
 def release(event: Event, actor: Actor, command: Release, now: int) -> Outcome:
@@ -418,6 +419,7 @@ def entered(event: Event, change: Entered, now: int, by: str) -> tuple[str, ...]
         event.rounds.count(change.person)
         room.sit(change.person, now, None)
     room.seats[change.person].away_since = None
+    room.seats[change.person].seen = False
     hold(event, room, change.person, None)
     round = event.rounds.items[room.round]
     if change.person in round.waiting:
@@ -462,11 +464,13 @@ def device(event: Event, change: AtTable, now: int, by: str) -> tuple[str, ...]:
 
 
 def went_away(event: Event, change: WentAway, now: int, by: str) -> tuple[str, ...]:
-    """Held since now, or sat on again."""
+    """Held since now, or sat on again; that somebody was seen is shown to nobody."""
     room = event.rounds.rooms[change.room]
-    room.seats[change.person].away_since = now if change.away else None
-    hold(event, room, change.person, now if change.away else None)
-    return tuple(shown_in(room, change.person))
+    seat = room.seats[change.person]
+    news = change.away or seat.away_since is not None
+    seat.seen, seat.away_since = True, now if change.away else None
+    hold(event, room, change.person, seat.away_since)
+    return tuple(shown_in(room, change.person)) if news else ()
 
 
 COMMANDS: Commands = {

@@ -61,6 +61,18 @@ async def test_who_drops_out_is_waited_for_and_comes_back_to_the_same_seat(eveni
     await moderator.sees(lambda shown: away(shown) == [False, False])
 
 
+async def test_who_is_there_without_a_script_is_not_missed(evening: Evening) -> None:
+    moderator = await evening.staff("moderator", "rooms")
+    plain = await evening.browser()
+    form = {"name": "room.enter", "room": "1-1", "back": f"{evening.page}/room/1-1"}
+    assert (await plain.post(f"{evening.page}/do", data=form)).status_code == 303
+    anna = await inside(evening)
+    await anna.__aexit__()
+    # The control: of whom more is seen, and who came later, is missed.
+    await moderator.sees(lambda shown: away(shown) == [False, True])
+    assert (await plain.get(f"{evening.page}/room/1-1")).status_code == 200
+
+
 async def test_who_loads_the_page_anew_has_not_been_away(evening: Evening) -> None:
     moderator = await evening.staff("moderator", "rooms")
     anna, bilal = await inside(evening), await inside(evening)
