@@ -15,6 +15,7 @@ from live.desks import Desks
 from live.log import Unavailable
 from live.settings import Settings
 from rooms.command import SYSTEM, Refused
+from rooms.participation import keyed
 from rooms.retention import due, noted
 
 LOGGER = logging.getLogger("plenum.retain")
@@ -64,7 +65,7 @@ def is_due(desk: Desk) -> bool:
 def _left(desk: Desk) -> bool:
     """Whether there is anything to delete."""
     event = desk.event
-    return bool(_people(desk) or event.talk.kept() or event.rounds.bonds or noted(event, desk.now()))
+    return bool(_people(desk) or event.talk.kept() or event.rounds.bonds or keyed(event) or noted(event, desk.now()))
 
 
 def _people(desk: Desk) -> list[str]:

@@ -203,7 +203,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for capability in (contributions, register, inbox, results, talk, calls, announcements, bonds):
+    for capability in (contributions, register, inbox, results, talk, calls, announcements, bonds, participation):
         change = capability.forgotten(change)
     return change
 

@@ -146,12 +146,19 @@ class Round(msgspec.Struct):
 
 
 class Participant(msgspec.Struct):
-    """What somebody wishes: topics in order, the languages they understand, keys of those to be together with and apart from."""
+    """What somebody wishes: topics in order, the languages they understand, keys of those to be together with and apart from.
+    `rows`: of the log, that hold these keys, which may be names."""
 
     topics: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     together: str = ""
     apart: str = ""
+    rows: list[int] = []
+
+    @property
+    def keyed(self) -> bool:
+        """Whether they wish to be with somebody, or not to be."""
+        return bool(self.together or self.apart)
 
 
 class Bond(msgspec.Struct, frozen=True):

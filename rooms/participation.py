@@ -165,6 +165,8 @@ def join(event: Event, actor: Actor, command: Join, now: int) -> Outcome:
     leave_table(event, outcome, actor.person)
     person = own_self(event, actor.person)
     together, apart = (text.clipped(word, MAX_WORD, lines=False).casefold() for word in (command.together, command.apart))
+    if (before := event.rounds.people.get(person)) is not None:
+        outcome.forget += before.rows
     outcome.changes.append(Joined(person, command.topics, command.languages, together, apart))
     running = running_round(event)
     if running is None:
@@ -370,13 +372,34 @@ def _put(seats: dict[str, dict[str, int]], waiting: dict[str, None], person: str
     seats[room][person] = 1
 
 
+def keyed(event: Event) -> list[str]:
+    """Who wishes to be with somebody, or not to be."""
+    return [person for person, one in event.rounds.people.items() if one.keyed]
+
+
+def forget_keys(event: Event, outcome: Outcome, people: Iterable[str]) -> int:
+    """Nobody knows any more with whom these people wished to be. Returns how many had said so."""
+    said = [(person, one) for person in people if (one := event.rounds.people.get(person)) is not None and one.keyed]
+    for person, one in said:
+        outcome.forget += one.rows
+        outcome.changes.append(Joined(person, one.topics, one.languages, "", ""))
+    return len(said)
+
+
+def forgotten(change: Change) -> Change:
+    """The change without these words."""
+    return msgspec.structs.replace(change, together="", apart="") if isinstance(change, Joined) else change
+
+
 # Applying.
 
 
 def joined(event: Event, change: Joined, now: int, by: str) -> tuple[str, ...]:
     """Who takes part, and with which wishes."""
     event.rounds.count(change.person)
-    event.rounds.people[change.person] = Participant(change.topics, change.languages, change.together, change.apart)
+    event.rounds.people[change.person] = one = Participant(change.topics, change.languages, change.together, change.apart)
+    if one.keyed:
+        one.rows.append(event.seq)
     return ("rounds", "plan", *seats_of(event, (change.person,)))
 
 

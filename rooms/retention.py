@@ -10,6 +10,7 @@ from rooms.command import Actor, Change, Changes, Command, Commands, Outcome, Re
 from rooms.consent import SIGNED, may
 from rooms.joining import Renamed, rename
 from rooms.moving_up import leave
+from rooms.participation import forget_keys, keyed
 from rooms.programme import ms
 from rooms.register import Number, Registration, mine
 from rooms.registration import forget
@@ -78,6 +79,7 @@ def erase(event: Event, actor: Actor, command: Erase, now: int) -> Outcome:
     known_as = (*(f"registration/{number}" for number in sorted(numbers)), *sorted(browsers))
     talk.forget(event, outcome, known_as)
     bonds.log(event, outcome, bonds.freed(event.rounds.bonds, known_as))
+    forget_keys(event, outcome, known_as)
     for mail in event.inbox.items.values():
         theirs = mail.registration in numbers or (mail.registration is None and mail.sender in known)
         if theirs and not mail.erased:
@@ -104,6 +106,7 @@ def retain(event: Event, actor: Actor, command: Retain, now: int) -> Outcome:
         outcome.changes.append(Renamed(one))
     said, bound = talk.empty(event, outcome), len(event.rounds.bonds)
     bonds.log(event, outcome, {})
+    bound += forget_keys(event, outcome, keyed(event))
     outcome.result = {"registrations": len(registrations), "mails": len(mails), "others": len(others)}
     outcome.result |= {"messages": said, "bonds": bound, "rooms": len(rooms)}
     if not any(outcome.result.values()):

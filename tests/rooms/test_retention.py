@@ -353,6 +353,23 @@ def test_who_was_kept_together_or_apart_goes_from_the_log_too() -> None:
     assert same(evening.event, evening.replayed())
 
 
+def test_with_whom_people_wished_to_be_goes_from_the_log_too() -> None:
+    evening = Kept()
+    number = evening.register("anna")
+    evening.send("anna", "round.join", together="Familie Krause")
+    evening.send("bilal", "round.join", apart="Herr Krause", topics=["city"])
+    evening.send("cem", "round.join", together="Familie Sommer")
+    evening.send("cem", "round.join", together="Familie Winter")
+    assert "sommer" not in str(evening.log), "what was said again is forgotten at once"
+    evening.erase(number)
+    assert ("familie krause" in str(evening.log), "herr krause" in str(evening.log)) == (False, True)
+    assert retained(evening)["bonds"] == 2
+    assert ("krause" in str(evening.log), "winter" in str(evening.log)) == (False, False)
+    assert evening.event.rounds.people["bilal"].topics == ("city",)
+    assert evening.decide("olga", "event.retain", early=True).changes == []
+    assert same(evening.event, evening.replayed())
+
+
 def test_whoever_is_erased_is_kept_from_nobody_any_more_and_the_others_still_are() -> None:
     evening = Kept()
     number = evening.register("anna")
