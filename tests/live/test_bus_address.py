@@ -65,10 +65,9 @@ def sentinel(folder: Path) -> Iterator[str]:
 
 
 def cluster_node(folder: Path) -> RedisServer:
-    """Running, and not yet responsible for anything. It listens on its port + 10,000 too."""
-    node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
-    while node.port + 10_000 > 65_535:
-        node = RedisServer("--cluster-enabled", "yes", "--dir", str(folder))
+    """Running, and not yet responsible for anything. The nodes' own port would be 10,000 higher, where somebody's outgoing
+    connection may be."""
+    node = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--dir", str(folder))
     node.start()
     return node
 

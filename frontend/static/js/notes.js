@@ -233,12 +233,20 @@ class Session {
     const keeps = this.right === "write";
     if (keeps && !this.keeps) void kept.replace(this.notes, this.epoch, this.library.encodeStateAsUpdate(this.doc));
     if (!keeps) {
-      const known = this.library.decodeStateVector(Uint8Array.from(atob(has), (letter) => letter.charCodeAt(0)));
-      const mine = this.library.decodeStateVector(this.library.encodeStateVector(this.doc));
-      this.late = [...mine].some(([client, clock]) => clock > (known.get(client) ?? 0));
+      this.late = this.isAhead(Uint8Array.from(atob(has), (letter) => letter.charCodeAt(0)));
       if (!this.late) void kept.forget(this.notes);
     }
     this.keeps = keeps;
+  }
+
+  /**
+   * Whether something is written here that the server lacks.
+   * @param {Uint8Array} vector the server's state vector
+   */
+  isAhead(vector) {
+    const known = this.library.decodeStateVector(vector);
+    const mine = this.library.decodeStateVector(this.library.encodeStateVector(this.doc));
+    return [...mine].some(([client, clock]) => clock > (known.get(client) ?? 0));
   }
 
   /** @param {number} code */
@@ -313,7 +321,7 @@ class Session {
   giveAll(vector) {
     const lacking = this.library.encodeStateAsUpdate(this.doc, vector);
     this.waiting = [];
-    this.unsaved = true;
+    this.unsaved ||= this.isAhead(vector);
     this.listening = this.deliver(STEP_2, lacking);
   }
 
