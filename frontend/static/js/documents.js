@@ -199,7 +199,10 @@ function dropOthers(channel, ids) {
 function leave(item) {
   if (!item.contains(document.activeElement)) return;
   const target =
-    seen(item, "nextElementSibling") ?? seen(item, "previousElementSibling") ?? item.closest("section")?.querySelector("h2") ?? document.getElementById("main");
+    seen(item, "nextElementSibling") ??
+    seen(item, "previousElementSibling") ??
+    item.closest("section")?.querySelector("h2") ??
+    document.getElementById("main");
   const place = target instanceof HTMLDetailsElement ? target.querySelector("summary") : target;
   if (place instanceof HTMLElement) place.focus();
 }

@@ -262,7 +262,6 @@ class Session {
       clearTimeout(this.timers.offline);
       if (code === FORBIDDEN) void kept.forget(this.notes);
       this.ended = true;
-      clearTimeout(this.timers.offline);
       this.right = "read";
       this.editor.refresh();
       return this.announce(code === FORBIDDEN && this.unsaved ? "late" : "closed");
