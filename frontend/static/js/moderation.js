@@ -3,7 +3,7 @@ import { showWaits } from "./clock.js";
 import * as documents from "./documents.js";
 import * as outbox from "./outbox.js";
 import { send, start } from "./sync.js";
-import { say, tell, text } from "./tell.js";
+import { say, showNumber, tell, text } from "./tell.js";
 import { countCharacters } from "./write.js";
 
 /** @typedef {import("./outbox.js").Command} Command */
@@ -27,7 +27,6 @@ const help = /** @type {HTMLDialogElement} */ (document.getElementById("keys"));
 const keysOn = /** @type {HTMLInputElement} */ (document.getElementById("keys-on"));
 const showAll = /** @type {HTMLButtonElement} */ (document.getElementById("all"));
 const slug = document.body.dataset.slug ?? "";
-const title = document.title.replace(/^\(\d+\) /, "");
 
 /** What this moderator has done, for U. */
 const acted = /** @type {number[]} */ ([]);
@@ -131,8 +130,7 @@ function called(element, old) {
 }
 
 function showCalls() {
-  const waiting = document.querySelectorAll("#calls [data-room]").length;
-  document.title = waiting ? `(${waiting}) ${title}` : title;
+  showNumber(document.querySelectorAll("#calls [data-room]").length);
 }
 
 /** Only when asked: what is supported meanwhile must not move the list under the reader. */

@@ -5,7 +5,7 @@ import { draft } from "./outbox.js";
 import * as people from "./people.js";
 import { isLinked, start } from "./sync.js";
 import "./talk.js";
-import { made, say, tell, text } from "./tell.js";
+import { made, say, showNumber, tell, text } from "./tell.js";
 
 /** @typedef {import("./documents.js").Put} Put */
 
@@ -13,7 +13,6 @@ const NOTICES = [5, 2, 1, 0];
 
 /** Pages acknowledge an announcement within this time (ms), so that a thousand do not do so at once. */
 const SPREAD = 1_500;
-const title = document.title.replace(/^\(\d+\) /, "");
 const seen = /** @type {HTMLFormElement | null} */ (document.getElementById("seen"));
 /** The announcements that have not been on this screen yet. */
 const unseen = new Set((seen?.dataset.unseen ?? "").split(" ").filter(Boolean));
@@ -132,7 +131,7 @@ function mark() {
   const calls = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#help > .caller")]);
   for (const call of calls) call.toggleAttribute("data-on", call.dataset.by === me);
   const waiting = calls.filter((call) => !call.dataset.by).length;
-  document.title = waiting ? `(${waiting}) ${title}` : title;
+  showNumber(waiting);
   const aside = document.querySelector(".tray__aside [data-shown]");
   if (aside) aside.textContent = String(document.getElementById("tray-aside")?.childElementCount);
   choices();

@@ -81,6 +81,15 @@ export function tell(words, { stays = false } = {}) {
   if (!stays) setTimeout(() => toast.matches(":hover, :focus-within") || toast.remove(), STAYS);
 }
 
+/**
+ * How much waits, before the page's title: it is seen in the browser's tabs.
+ * @param {number} waiting
+ */
+export function showNumber(waiting) {
+  const title = document.title.replace(/^\(\d+\) /, "");
+  document.title = waiting ? `(${waiting}) ${title}` : title;
+}
+
 /** Takes messages away that are no longer the last word. */
 export function hush() {
   document.getElementById("toasts")?.replaceChildren();
