@@ -135,7 +135,7 @@ async def test_a_number_that_cannot_be_is_refused_and_what_was_typed_is_kept(eve
     assert answer.status_code == 422
     assert "Jule" in answer.text
     watcher = await evening.staff("moderator", "rooms")
-    assert watcher.documents["rooms"]["room/1-1"]["people"] == []
+    assert (await watcher.sees(lambda shown: shown["rooms"]["room/1-1"]))["people"] == []
 
 
 async def test_names_with_markup_are_text_everywhere(evening: Evening) -> None:
