@@ -231,8 +231,8 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
     because SSL transports pause at 0 even when empty, and up to 64 KiB more wait below them before they say so.
     """
 
-    __slots__ = ("_cutoff", "_muted", "_on_text", "_untold", "behind", "deflated", "descriptor", "groups", "on_behind",
-                 "on_drained")  # fmt: skip
+    __slots__ = ("_cutoff", "_is_leaving", "_muted", "_on_text", "_untold", "behind", "deflated", "descriptor", "groups",
+                 "on_behind", "on_drained")  # fmt: skip
     queue: _Inbox
 
     def __init__(
@@ -256,6 +256,7 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
         self._muted = False
         self._untold: tuple[Group, ...] = ()
         self._cutoff: asyncio.TimerHandle | None = None
+        self._is_leaving = False
 
     # The link.
 
@@ -452,6 +453,10 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(random.uniform(0, spread), self._shut_down)
 
     def _shut_down(self) -> None:
+        """Whose handshake is under way is let in first: pages come back at once after 1012, and wait after an error."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self._is_leaving = True
+            return
         self._retire()
         super().shutdown()
 
@@ -460,6 +465,8 @@ class FanoutProtocol(WebSocketsSansIOProtocol):
             self.close(message.get("code", 1000), message.get("reason") or "")
         else:
             await super().send(message)
+            if self._is_leaving and self.handshake_complete:
+                self._shut_down()
 
     async def run_asgi(self) -> None:
         try:
