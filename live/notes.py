@@ -29,7 +29,7 @@ from live.notes_sheet import Connection, Entry, Sheet
 from moderation.event import Event
 from moderation.roles import NotesRight
 from rooms.command import Refused
-from rooms.results import Draft, noted, wants_notes
+from rooms.summaries import Draft, noted, wants_notes
 
 LOGGER = logging.getLogger("plenum.notes")
 GATHER_SECONDS = 0.25

@@ -16,6 +16,7 @@ from rooms import (
     announcements,
     assigning,
     bonds,
+    cards,
     contributions,
     inbox,
     joining,
@@ -27,9 +28,9 @@ from rooms import (
     programme,
     register,
     registration,
-    results,
     retention,
     rounds,
+    summaries,
     support,
     tables,
     talk,
@@ -56,7 +57,8 @@ COMMANDS: Commands = {
     **visits.COMMANDS,
     **tables.COMMANDS,
     **preparing.COMMANDS,
-    **results.COMMANDS,
+    **cards.COMMANDS,
+    **summaries.COMMANDS,
     **plenary.COMMANDS,
     **talk.COMMANDS,
     **calls.COMMANDS,
@@ -81,7 +83,8 @@ _APPLY: Changes = {
     **visits.CHANGES,
     **tables.CHANGES,
     **preparing.CHANGES,
-    **results.CHANGES,
+    **cards.CHANGES,
+    **summaries.CHANGES,
     **plenary.CHANGES,
     **talk.CHANGES,
     **calls.CHANGES,
@@ -145,16 +148,16 @@ AnyChange = (
     | preparing.RoomsAdded
     | preparing.RoomEdited
     | preparing.RoomRemoved
-    | results.Submitted
-    | results.Edited
-    | results.Withdrawn
-    | results.Grouped
-    | results.Ordered
-    | results.Supported
-    | results.Proposed
-    | results.Drafted
-    | results.Stated
-    | results.PutAside
+    | cards.Submitted
+    | cards.Edited
+    | cards.Withdrawn
+    | cards.Grouped
+    | cards.Ordered
+    | cards.Supported
+    | cards.Proposed
+    | summaries.Drafted
+    | summaries.Stated
+    | summaries.PutAside
     | plenary.Supported
     | plenary.Placed
     | plenary.Ordered
@@ -203,7 +206,7 @@ def decide(event: Event, actor: Actor, name: str, command: Command, now: int) ->
 
 def forgotten(change: Change) -> Change:
     """The change without what somebody has taken back or is to be forgotten by."""
-    for capability in (contributions, register, inbox, results, talk, calls, announcements, bonds, participation):
+    for capability in (contributions, register, inbox, cards, talk, calls, announcements, bonds, participation):
         change = capability.forgotten(change)
     return change
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from moderation import roles
+from rooms.cards import MOST_OF_ONE
 from rooms.command import Refused
-from rooms.results import MOST_CARDS, MOST_OF_ONE
+from rooms.results import MOST_CARDS
 from tests.flow.evening import Evening, Person, refusal
 from tests.flow.server import Server
 from tests.flow.test_evening import ALL, MAY_WATCH, everything_stored

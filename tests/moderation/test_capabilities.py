@@ -18,6 +18,7 @@ from rooms import (
     announcements,
     assigning,
     bonds,
+    cards,
     contributions,
     inbox,
     joining,
@@ -29,9 +30,9 @@ from rooms import (
     programme,
     register,
     registration,
-    results,
     retention,
     rounds,
+    summaries,
     support,
     tables,
     talk,
@@ -43,7 +44,8 @@ from tests.moderation.evening import EXAMPLES, STAFF, Evening, same
 
 CAPABILITIES: tuple[Any, ...] = (
     programme, joining, contributions, support, queue, roles, register, registration, moving_up, messages, inbox,
-    retention, rounds, assigning, participation, preparing, results, plenary, talk, calls, announcements, tables, bonds, visits,
+    retention, rounds, assigning, participation, preparing, cards, summaries, plenary, talk, calls, announcements, tables, bonds,
+    visits,
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),

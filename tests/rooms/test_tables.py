@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from moderation.roles import actor, check_channel
 from rooms.breakout import Room, browsers, self_of, tag
+from rooms.cards import MOST_OF_ONE
 from rooms.command import SYSTEM, Refused
 from rooms.entrance import ALPHABET
-from rooms.results import MOST_OF_ONE
 from rooms.tables import LENGTH, code
 from tests.moderation.evening import HOSTILE, Evening, same
 from tests.rooms.test_rounds import fire
