@@ -75,7 +75,7 @@ def place(key: str, channel: str, data: Mapping[str, Any]) -> tuple[str, int]:
     if kind == "room":
         return "room", 0
     if kind == "card":
-        return "cards", data["order"]
+        return "cards-aside" if data["aside"] else "cards", data["order"]
     if kind == "summary" and audience(channel) == "rooms":
         return "tray-aside" if data["aside"] else "tray", _turn(number)
     if kind in ("proposal", "heading"):

@@ -210,6 +210,7 @@ REFUSALS = {
     "unknown_name": N_("Nobody is known as “{name}”. Please choose from the list, or write a name as it stands there."),
     "ambiguous_name": N_("Several people are called “{name}”. Please choose the one from the list who is meant."),
     "unknown_card": N_("This card is not there any more. Reload the page to see what there is."),
+    "card_aside": N_("This card was put aside. Whoever leads the small group can bring it back; then you can go on with it."),
     "card_too_short": N_("This card is empty. Please write at least {min} characters."),
     "card_too_long": N_("This card is too long: one thought has {max} characters at most. Please make two cards of it."),
     "too_many_cards": N_(

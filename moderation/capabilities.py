@@ -151,6 +151,7 @@ AnyChange = (
     | cards.Submitted
     | cards.Edited
     | cards.Withdrawn
+    | cards.PutAside
     | cards.Grouped
     | cards.Ordered
     | cards.Supported

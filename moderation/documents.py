@@ -324,7 +324,7 @@ def keys(event: Event, channel: str, person: str) -> Iterator[str]:
         id = channel.partition("/")[2]
         yield from (channel, f"help/{id}", f"hands/{id}", f"summary/{id}")
         yield from (f"announcement/{one.number}" for one in event.announcements.live(id))
-        yield from (f"card/{card.number}" for card in event.results.live(id))
+        yield from (f"card/{card.number}" for card in event.results.standing(id))
         yield from (f"chat/{number}" for number in event.talk.shown(id))
 
 

@@ -17,7 +17,7 @@ SPAN, LAST = 10**8, 10**7
 
 class CardData(TypedDict):
     """`card/<n>`: one thought. `order`: the least stands first; `author` and `supporters` are participants, as in the room's
-    `people`; `table`: its author is one."""
+    `people`; `table`: its author is one; `aside`: it stands below the suggestions."""
 
     number: int
     room: str
@@ -28,6 +28,7 @@ class CardData(TypedDict):
     table: bool
     group: str
     proposed: bool
+    aside: bool
     support: int
     supporters: list[str]
 
@@ -131,6 +132,7 @@ def card(event: Event, names: Names, number: int) -> CardData | None:
         "table": is_table(one.person),
         "group": one.group,
         "proposed": one.proposed,
+        "aside": one.aside,
         "support": len(one.supporters),
         "supporters": sorted(tag(event, person) for person in one.supporters),
     }

@@ -85,6 +85,7 @@ MAY_SEND = {
     "card.order": EVERYBODY,
     "card.support": EVERYBODY,
     "card.propose": EVERYBODY,
+    "card.set_aside": EVERYBODY,
     "summary.draft": EVERYBODY,
     "summary.submit": EVERYBODY,
     "summary.confirm": EVERYBODY,

@@ -1,6 +1,8 @@
 """Suggestion cards of a small group: one thought each, with support, groups, an order, and the mark of what the room proposes.
 
-Proposals reach the plenary's board when the room's summary is confirmed (rooms/summaries.py).
+Proposals reach the plenary's board when the room's summary is confirmed (rooms/summaries.py). Who leads the room puts aside what
+hurts somebody or stands there for the fifth time: it is none of the suggestions any more, and stays where everybody in the room
+can look at it, so that nothing is removed in silence.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 MIN_CARD, MAX_CARD = 2, 300
 """Graphemes: one thought."""
 MOST_OF_ONE = 50
-"""Cards of one person in one room; what is taken back does not count, see MOST_CARDS."""
+"""Cards of one person in one room. What is taken back does not count, see MOST_CARDS; what was put aside does, or whoever floods a
+room could go on."""
 BETWEEN = 2**20
 """Between the places of two cards: one that is moved gets a place there, and is all that the others have to be sent again."""
 
@@ -75,6 +78,13 @@ class Propose(Command, frozen=True):
     on: bool = True
 
 
+class SetAside(Command, frozen=True):
+    """Not one of the room's suggestions; `on=false` brings it back."""
+
+    card: Number
+    on: bool = True
+
+
 class Submitted(Change, frozen=True, tag="card_submitted"):
     """There is a new card."""
 
@@ -95,6 +105,13 @@ class Withdrawn(Change, frozen=True, tag="card_withdrawn"):
     """The card is gone, and its text with it."""
 
     number: int
+
+
+class PutAside(Change, frozen=True, tag="card_aside"):
+    """It is none of the room's suggestions, or is one again."""
+
+    number: int
+    on: bool
 
 
 class Grouped(Change, frozen=True, tag="card_grouped"):
@@ -133,8 +150,8 @@ def submit(event: Event, actor: Actor, command: Submit, now: int) -> Outcome:
     person = self_of(event, actor.person)
     if command.name and person != at_table(room):
         raise Refused("forbidden", field="name")
-    cards = event.results.live(room.id)
-    if len(cards) >= MOST_CARDS:
+    cards = event.results.standing(room.id)
+    if sum(not card.aside for card in cards) >= MOST_CARDS:
         raise Refused("too_many_cards", field="text", most=MOST_CARDS)
     for_others = room.leads(person) or actor.any_of(*LEADERS) or person == at_table(room)
     if not for_others and sum(card.person == person for card in cards) >= MOST_OF_ONE:
@@ -173,9 +190,9 @@ def withdraw(event: Event, actor: Actor, command: Withdraw, now: int) -> Outcome
 
 
 def group(event: Event, actor: Actor, command: Group, now: int) -> Outcome:
-    """Refuses `unknown_card`, `not_your_room`, `round_closed`, `group_too_long`, `wrong_cards`: of several rooms."""
+    """Refuses `unknown_card`, `card_aside`, `not_your_room`, `round_closed`, `group_too_long`, `wrong_cards`: of several rooms."""
     name = text.within(command.name, "group", 0, MAX_GROUP, lines=False)
-    cards = [_card(event, actor, number)[0] for number in dict.fromkeys(command.cards)]
+    cards = [_suggestion(_card(event, actor, number)[0]) for number in dict.fromkeys(command.cards)]
     if not cards or len({card.room for card in cards}) > 1:
         raise Refused("wrong_cards", field="cards")
     changed = tuple(card.number for card in cards if card.group != name)
@@ -191,12 +208,9 @@ def group(event: Event, actor: Actor, command: Group, now: int) -> Outcome:
 
 
 def order(event: Event, actor: Actor, command: Order, now: int) -> Outcome:
-    """By who leads the room, also after its end; where nobody is to lead it, by anybody in it. It does not go beyond the ends.
-    Refuses `unknown_card`, `not_your_room`, `forbidden`."""
-    card = event.results.card(command.card)
-    room = had(event, actor, card.room)
-    if not may_lead(event, actor, room):
-        raise Refused("forbidden", field="card")
+    """It does not go beyond the ends. Refuses `unknown_card`, `card_aside`, `not_your_room`, `forbidden`."""
+    card, room = _led(event, actor, command.card)
+    _suggestion(card)
     line = event.results.live(room.id)
     rest = [one for one in line if one is not card]
     at = min(max(line.index(card) + command.steps, 0), len(rest))
@@ -218,8 +232,8 @@ def _put(before: list[Card], line: list[Card], goes: list[Card]) -> list[Change]
 
 
 def support(event: Event, actor: Actor, command: Support, now: int) -> Outcome:
-    """Refuses `unknown_card`, `not_your_room`, `round_closed`."""
-    card, _ = _card(event, actor, command.card)
+    """Refuses `unknown_card`, `card_aside`, `not_your_room`, `round_closed`."""
+    card = _suggestion(_card(event, actor, command.card)[0])
     person = self_of(event, actor.person)
     changed = command.on != (person in card.supporters)
     support = len(card.supporters) + (1 if command.on else -1) * changed
@@ -227,13 +241,24 @@ def support(event: Event, actor: Actor, command: Support, now: int) -> Outcome:
 
 
 def propose(event: Event, actor: Actor, command: Propose, now: int) -> Outcome:
-    """By who leads the room, also after its end; where nobody is to lead it, by anybody in it. Refuses `unknown_card`,
-    `not_your_room`, `forbidden`."""
-    card = event.results.card(command.card)
-    room = had(event, actor, card.room)
-    if not may_lead(event, actor, room):
-        raise Refused("forbidden", field="card")
+    """Refuses `unknown_card`, `card_aside`, `not_your_room`, `forbidden`."""
+    card = _suggestion(_led(event, actor, command.card)[0])
     return Outcome([Proposed(card.number, command.on)] if command.on != card.proposed else [], {"card": card.number})
+
+
+def set_aside(event: Event, actor: Actor, command: SetAside, now: int) -> Outcome:
+    """What is put aside is no proposal either, and comes off the board. Refuses `unknown_card`, `not_your_room`, `forbidden`, and
+    `too_many_cards` to bring it back into a room that is full."""
+    card, room = _led(event, actor, command.card)
+    outcome = Outcome([], {"card": card.number})
+    if command.on == card.aside:
+        return outcome
+    if command.on and card.proposed:
+        outcome.changes.append(Proposed(card.number, on=False))
+    if not command.on and len(event.results.live(room.id)) >= MOST_CARDS:
+        raise Refused("too_many_cards", field="card", most=MOST_CARDS)
+    outcome.changes.append(PutAside(card.number, command.on))
+    return outcome
 
 
 def forgotten(change: Change) -> Change:
@@ -244,6 +269,21 @@ def forgotten(change: Change) -> Change:
 def _card(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
     card = event.results.card(number)
     return card, seated(event, actor, card.room)
+
+
+def _led(event: Event, actor: Actor, number: int) -> tuple[Card, Room]:
+    """For who leads the room, also after its end; where nobody is to lead it, for anybody in it."""
+    card = event.results.card(number)
+    room = had(event, actor, card.room)
+    if not may_lead(event, actor, room):
+        raise Refused("forbidden", field="card")
+    return card, room
+
+
+def _suggestion(card: Card) -> Card:
+    if card.aside:
+        raise Refused("card_aside", field="card")
+    return card
 
 
 def submitted(event: Event, change: Submitted, now: int, by: str) -> tuple[str, ...]:
@@ -271,6 +311,13 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
     card.rows.clear()
     shown = (f"summary/{card.room}", f"card/{card.number}", f"work/{card.room}")
     return (*shown, *off_air(event, card.room, card), *board(event, [card]))
+
+
+def put_aside(event: Event, change: PutAside, now: int, by: str) -> tuple[str, ...]:
+    """Below the suggestions, or among them again, where it stood."""
+    card = event.results.cards[change.number]
+    card.aside = change.on
+    return (f"card/{card.number}", f"summary/{card.room}", f"work/{card.room}")
 
 
 def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]:
@@ -315,11 +362,13 @@ COMMANDS: Commands = {
     "card.order": (Order, order),
     "card.support": (Support, support),
     "card.propose": (Propose, propose),
+    "card.set_aside": (SetAside, set_aside),
 }
 CHANGES: Changes = {
     Submitted: submitted,
     Edited: edited,
     Withdrawn: withdrawn,
+    PutAside: put_aside,
     Grouped: grouped,
     Ordered: ordered,
     Supported: supported,

@@ -28,7 +28,8 @@ Part = Literal["discussed", "proposed", "open"]
 
 class Card(msgspec.Struct):
     """One thought. `place`: where it stands in its room; `group`: the name of what it belongs to; `proposed`: the room wants it
-    to go to the plenary; `rows`: rows of the log that hold its text. On the plenary's board: `heading` it stands under, `turn`
+    to go to the plenary; `aside`: it is none of the room's suggestions, but stays below them; `rows`: rows of the log that hold its
+    text. On the plenary's board: `heading` it stands under, `turn`
     there (0: it has never been there), `plenary`: who supports it there."""
 
     number: int
@@ -40,6 +41,7 @@ class Card(msgspec.Struct):
     group: str = ""
     proposed: bool = False
     withdrawn: bool = False
+    aside: bool = False
     supporters: set[str] = set()
     rows: list[int] = []
     heading: int = 0
@@ -105,7 +107,11 @@ class Results(msgspec.Struct):
         return card
 
     def live(self, room: str) -> list[Card]:
-        """The cards of a room that nobody has taken back, in their order."""
+        """The suggestions of a room: its cards that nobody has taken back or put aside, in their order."""
+        return [card for card in self.standing(room) if not card.aside]
+
+    def standing(self, room: str) -> list[Card]:
+        """Those that were put aside too."""
         cards = (self.cards[number] for number in self.of_room.get(room, ()))
         return sorted((card for card in cards if not card.withdrawn), key=lambda card: card.place)
 

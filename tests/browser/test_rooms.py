@@ -159,6 +159,36 @@ async def test_materials_are_read_and_cards_put_in_order(cast: Cast, evening: Ev
     assert await violations(anna.page) == []
 
 
+async def test_what_is_put_aside_lies_below_for_everybody_and_is_brought_back(cast: Cast, evening: Evening) -> None:
+    moderator = await evening.staff("moderator")
+    await moderator.do("round.create", title="Round", policy="chosen", rooms=[{"name": "Mobility"}])
+    await moderator.do("round.open", round=1, minutes=20)
+    anna, bilal = await cast.home(PHONE), await cast.home(LAPTOP)
+    for person in (anna, bilal):
+        await person.page.get_by_role("button", name="Go in (Mobility)").click()
+        await person.linked()
+    cards = bilal.page.locator("#cards .idea-card__text")
+    for words in ("First thought", "Nonsense", "Third thought"):
+        await anna.page.get_by_label("A card: one thought").fill(words)
+        await anna.page.get_by_role("button", name="Pin it up").click()
+        await expect(cards.last).to_have_text(words)
+    folded = bilal.page.locator("#part-cards > .tray__aside")
+    await expect(folded).to_be_hidden()
+    await anna.page.locator("#cards > li").nth(1).locator("summary").click()
+    await anna.page.get_by_role("button", name="Put it aside (No. 2)").click()
+    for person in (anna, bilal):
+        await expect(person.page.locator("#cards .idea-card__text")).to_have_text(["First thought", "Third thought"])
+        await expect(person.page.get_by_text("Put aside (1)")).to_be_visible()
+    await expect(anna.page.locator("#cards > li").last).to_be_focused()
+    assert await violations(anna.page) == []
+    await folded.locator("summary").first.click()
+    await expect(folded.get_by_text("Nonsense").first).to_be_visible()
+    assert await violations(bilal.page) == []
+    await folded.get_by_role("button", name="Bring it back (No. 2)").click()
+    await expect(cards).to_have_text(["First thought", "Nonsense", "Third thought"])
+    await expect(folded).to_be_hidden()
+
+
 async def test_a_thought_on_a_card_reaches_the_plenary_s_board(cast: Cast, evening: Evening) -> None:
     moderator = await prepares(cast, policy="people choose")
     await moderator.page.get_by_role("button", name="Begin").click()

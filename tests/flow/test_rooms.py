@@ -154,6 +154,10 @@ async def test_without_a_script_people_join_go_in_ask_for_time_and_leave(running
             await does(anna, "card.submit", f"/room/{room}", room=room, text=words)
         page = await does(anna, "card.order", f"/room/{room}", card="2", steps="-1")
         assert page.index("Mehr Bäume") < page.index("Mehr Bänke")
+        page = await does(anna, "card.set_aside", f"/room/{room}", card="1")
+        assert page.index("Beiseite (<span data-shown>1</span>)") < page.index("Mehr Bänke")
+        page = await does(anna, "card.set_aside", f"/room/{room}", card="1", on="false")
+        assert page.index("Mehr Bänke") < page.index("Beiseite (<span data-shown>0</span>)")
         await does(moderator, "room.extend", "/rooms", room=room, minutes="5")
         await does(anna, "room.leave", room=room)
         assert (await anna.get(f"{evening.page}/room/{room}")).status_code == 409

@@ -442,6 +442,7 @@ EXAMPLES: dict[str, Example] = {
     "card.order": lambda evening, person: _pinned(evening, person) and _pinned(evening, person) | {"steps": 1},
     "card.support": lambda evening, person: _pinned(evening, person),
     "card.propose": lambda evening, person: _pinned(evening, person),
+    "card.set_aside": lambda evening, person: _pinned(evening, person),
     "summary.draft": lambda evening, person: _inside(evening, person, leads=person in STAFF)
     and {"room": "1-1", "proposed": "Mehr Bänke"},
     "summary.submit": lambda evening, person: _summed(evening, person),

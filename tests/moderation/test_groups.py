@@ -193,8 +193,8 @@ def summarises(life: Life, chance: Random) -> Happening:
 HAPPENINGS = (
     creates, *(joins,) * 5, *(assigns,) * 2, binds, *(opens,) * 2, closes, recalls, *(in_room("room.enter"),) * 8,
     *(in_room("room.leave"),) * 2, in_room("room.ask_for_time"), moves, moves, extends, *(drops_out,) * 4,
-    *(guest_drops_out,) * 2, *(writes,) * 3, on_card("card.support"), on_card("card.propose"), on_card("card.withdraw"), summarises,
-    in_room("summary.submit"), in_room("summary.confirm"),
+    *(guest_drops_out,) * 2, *(writes,) * 3, on_card("card.support"), on_card("card.propose"), on_card("card.withdraw"),
+    on_card("card.set_aside"), summarises, in_room("summary.submit"), in_room("summary.confirm"),
 )  # fmt: skip
 
 

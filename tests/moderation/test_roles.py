@@ -86,6 +86,7 @@ MAY: dict[str, frozenset[str]] = {
     "card.order": EVERYBODY,
     "card.support": EVERYBODY,
     "card.propose": EVERYBODY,
+    "card.set_aside": EVERYBODY,
     "summary.draft": EVERYBODY,
     "summary.submit": EVERYBODY,
     "summary.confirm": EVERYBODY,

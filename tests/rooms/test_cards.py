@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from moderation.capabilities import forgotten
@@ -171,3 +173,88 @@ def test_the_board_begins_in_the_order_of_the_room() -> None:
     evening.send("anna", "summary.confirm", room="1-1")
     proposals = [data for key, data in evening.screen("board").items() if key.startswith("proposal/")]
     assert [data["text"] for data in sorted(proposals, key=lambda data: data["order"])] == ["Bb", "Aa"]
+
+
+def aside(evening: Evening) -> list[str]:
+    """The cards below the room's suggestions."""
+    cards = [data for key, data in evening.screen("room/1-1").items() if key.startswith("card/")]
+    return [data["text"] for data in cards if data["aside"]]
+
+
+@pytest.mark.parametrize("person", ["anna", "bilal", "mona"])
+def test_who_leads_puts_a_card_aside_and_everybody_in_the_room_can_still_read_it(person: str) -> None:
+    evening = room()
+    for text in ("Aa", "Unfug", "Cc"):
+        card(evening, text)
+    assert evening.refused("cem", "card.set_aside", card=2).code == "forbidden", "not even its author"
+    assert evening.refused("dana", "card.set_aside", card=2).code == "not_your_room"
+    evening.send(person, "card.set_aside", card=2)
+    assert aside(evening) == ["Unfug"]
+    assert not evening.decide(person, "card.set_aside", card=2).changes
+    evening.send("anna", "summary.draft", room="1-1")
+    assert evening.event.results.summaries["1-1"].discussed == "– Aa\n– Cc"
+    assert evening.screen("rooms")["room/1-1"]["cards"] == 2
+    evening.send(person, "card.set_aside", card=2, on=False)
+    assert aside(evening) == []
+    assert line(evening) == ["Aa", "Unfug", "Cc"], "where it stood"
+    assert same(evening.replayed(), evening.event)
+
+
+def test_a_proposal_that_is_put_aside_leaves_the_board_and_is_proposed_again_after_it_was_brought_back() -> None:
+    evening = room()
+    evening.send("anna", "card.propose", card=card(evening))
+    evening.send("anna", "summary.draft", room="1-1", proposed="Bänke")
+    evening.send("anna", "summary.confirm", room="1-1")
+    evening.send("mona", "proposal.air", card=1)
+    assert evening.screen("stage")["on_air"]["result"]
+    evening.send("anna", "card.set_aside", card=1)
+    assert not [key for key in evening.screen("board") if key.startswith("proposal/")]
+    assert evening.screen("stage")["on_air"]["result"] is None
+    evening.send("anna", "card.set_aside", card=1, on=False)
+    assert not evening.event.results.cards[1].proposed
+    evening.send("anna", "card.propose", card=1)
+    assert "proposal/1" in evening.screen("board")
+
+
+@pytest.mark.parametrize(
+    ("person", "command", "arguments"),
+    [
+        ("cem", "card.support", {"card": 1}),
+        ("cem", "card.group", {"cards": [1], "name": "Bänke"}),
+        ("anna", "card.order", {"card": 1, "steps": 1}),
+        ("anna", "card.propose", {"card": 1}),
+    ],
+)
+def test_nobody_goes_on_with_what_is_put_aside_but_its_author_mends_it_or_takes_it_back(
+    person: str, command: str, arguments: dict[str, Any]
+) -> None:
+    evening = room()
+    card(evening)
+    evening.send("anna", "card.set_aside", card=1)
+    assert evening.refused(person, command, **arguments).code == "card_aside"
+    evening.send("cem", "card.edit", card=1, text="Mehr Bänke am Ring")
+    assert aside(evening) == ["Mehr Bänke am Ring"]
+    evening.send("cem", "card.withdraw", card=1)
+    assert aside(evening) == []
+
+
+def test_what_is_put_aside_makes_room_for_others_but_not_for_whoever_floods() -> None:
+    evening = room()
+    for _ in range(MOST_OF_ONE):
+        card(evening, "Unfug")
+    for number in range(1, MOST_OF_ONE + 1):
+        evening.send("anna", "card.set_aside", card=number)
+    assert evening.refused("cem", "card.submit", room="1-1", text="Unfug").code == "too_many_own_cards"
+    for _ in range(MOST_CARDS):
+        card(evening, person="anna")
+    assert evening.refused("anna", "card.submit", room="1-1", text="Noch eine").code == "too_many_cards"
+    assert evening.refused("anna", "card.set_aside", card=1, on=False).code == "too_many_cards"
+
+
+def test_a_group_that_leaves_only_what_was_put_aside_leaves_nothing_in_the_tray() -> None:
+    evening = room()
+    card(evening, "Unfug")
+    evening.send("mona", "round.close", round=1)
+    assert "summary/1-1" in evening.screen("rooms")
+    evening.send("anna", "card.set_aside", card=1)
+    assert "summary/1-1" not in evening.screen("rooms")

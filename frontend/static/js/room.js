@@ -118,7 +118,7 @@ function giveBack(event) {
 function mark() {
   const me = document.body.dataset.me ?? "";
   const over = !document.querySelector('#room > [data-state="open"]');
-  for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#cards > li"))) {
+  for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".idea-card"))) {
     const button = /** @type {HTMLButtonElement | null} */ (card.querySelector("[data-supporters]"));
     const on = button?.dataset.supporters?.split(" ").includes(me) ?? false;
     button?.setAttribute("aria-pressed", String(on));
@@ -132,8 +132,10 @@ function mark() {
   for (const call of calls) call.toggleAttribute("data-on", call.dataset.by === me);
   const waiting = calls.filter((call) => !call.dataset.by).length;
   showNumber(waiting);
-  const aside = document.querySelector(".tray__aside [data-shown]");
-  if (aside) aside.textContent = String(document.getElementById("tray-aside")?.childElementCount);
+  for (const aside of document.querySelectorAll(".tray__aside")) {
+    const count = aside.querySelector("[data-shown]");
+    if (count) count.textContent = String(aside.querySelector("[data-container]")?.childElementCount);
+  }
   choices();
 }
 
