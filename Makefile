@@ -59,6 +59,7 @@ types-browser: $(VENV)/.tools
 	@$(BIN)/python hatch_build.py --tests
 	@echo "tsc: types of the browser modules"
 	@$(BIN)/node frontend/node_modules/typescript/bin/tsc --project frontend/jsconfig.json
+	@$(BIN)/node frontend/node_modules/typescript/bin/tsc --project frontend/jsconfig.worker.json
 
 bench: $(VENV)/.tools
 	@$(BIN)/python hatch_build.py

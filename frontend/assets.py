@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 STATIC = Path(__file__).with_name("static")
+DOOR_WORKER = "js/door_worker.js"
+"""The one script that may serve pages of an event itself; others only what lies beside them."""
 _COMPRESSIBLE = ("text/", "application/javascript", "text/javascript", "image/svg+xml", "application/json")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain"}
 
@@ -34,7 +36,8 @@ class Assets:
 
     async def serve(self, request: Request) -> Response:
         """`/static/<version>/<name>`; an old version's address gives today's file, not to be kept."""
-        found = self._files.get(request.path_params["name"])
+        name = request.path_params["name"]
+        found = self._files.get(name)
         if found is None:
             return Response("not found", 404)
         kind, body, packed = found
@@ -44,6 +47,8 @@ class Assets:
             "X-Content-Type-Options": "nosniff",
             "Vary": "Accept-Encoding",
         }
+        if name == DOOR_WORKER:
+            headers["Service-Worker-Allowed"] = "/e/"
         if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
             return Response(packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
         return Response(body, headers=headers, media_type=kind)

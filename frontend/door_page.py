@@ -16,6 +16,8 @@ from rooms.command import Refused
 from rooms.places import OFF_CAMERA, PlaceName
 
 FILTERS = ("q", "show", "place", "camera")
+LATER = "later"
+"""`?list=later`: the page without the list, which a service worker keeps for when the network is away."""
 MOST_WALK_IN = 10
 """People that the form for walk-ins offers at once."""
 
@@ -26,10 +28,11 @@ async def desk(asked: Asked, refused: Refused | None = None, form: dict[str, Any
         await asked.evening.look()  # they may have signed in a moment ago, at another process
     if not asked.staff:
         raise Refused("forbidden")
+    later = asked.request.query_params.get("list") == LATER
     filters = {key: value for key, value in asked.request.query_params.items() if value and key in FILTERS}
 
     def look() -> Response:
-        all = asked.documents("door")
+        all = [] if later else asked.documents("door")
         listed = [one for one in all if _passes(filters, one)]
         response = asked.page(
             "desk.html",
@@ -46,7 +49,8 @@ async def desk(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             notice=asked.request.query_params.get("notice"),
             command_id=str(uuid.uuid4()),
             # A script filters by itself and needs whom the address has left out.
-            channels={"door": {}} if len(listed) < len(all) else asked.channels("door"),
+            channels={"door": {}} if later or len(listed) < len(all) else asked.channels("door"),
+            later=later,
         )
         response.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=(), browsing-topics=()"
         return response

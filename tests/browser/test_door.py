@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Error as PlaywrightError
 
 from tests.browser.camera import ALLOWED, DENIED, MISSING, fake_camera
 from tests.browser.cast import PHONE, Cast, Person, Size
@@ -257,6 +258,95 @@ async def test_what_was_done_without_a_network_survives_that_the_page_is_closed(
     await expect(again.page.locator("#waits")).to_be_hidden()
     done = [[step for step in await steps(evening, number) if "here" in step] for number in numbers]
     assert done == [["here"], ["here", "not_here"], ["here"]]
+
+
+async def loads_anew(door: Door) -> None:
+    """As a telephone does that has put the page to sleep."""
+    await door.page.locator("html[data-kept]").wait_for(state="attached")
+    await door.page.reload()
+
+
+async def test_a_page_that_is_loaded_anew_without_a_network_has_its_list_and_goes_on(
+    cast: Cast, evening: Evening, registers: Registers, line: Line
+) -> None:
+    anna, number = await registers("Anna"), (await registers("Bernd"))["number"]
+    door = await at_door(cast, url=line.url)
+    await door.page.locator("html[data-kept]").wait_for(state="attached")
+    await door.loses(line)
+    await door.checks_in("Bernd")
+    await expect(door.row("Bernd")).to_contain_text("checked in, will be sent")
+    await loads_anew(door)
+    await expect(door.names).to_have_text(["Anna", "Bernd"])
+    await expect(door.row("Bernd")).to_contain_text("checked in, will be sent")
+    await expect(door.page.locator("#offline")).to_be_visible()
+    await expect(door.page.locator("#waits")).to_contain_text("Waiting to be sent: 1")
+    await door.scans(code(evening, anna))
+    await expect(door.result).to_contain_text("Checked in, will be sent")
+    assert await violations(door.page) == []
+
+    await registers("Carla")
+    await door.finds(line)
+    await expect(door.names).to_have_text(["Anna", "Bernd", "Carla"])
+    await expect(door.page.locator("#waits")).to_be_hidden()
+    for each in (anna["number"], number):
+        assert (await steps(evening, each)).count("here") == 1
+    # What has come by the connection is in the list that the tab keeps, too.
+    await door.loses(line)
+    await loads_anew(door)
+    await expect(door.names).to_have_text(["Anna", "Bernd", "Carla"])
+
+
+async def test_the_control_without_a_service_worker_the_list_is_gone(cast: Cast, registers: Registers, line: Line) -> None:
+    await registers("Anna")
+    door = await at_door(cast, url=line.url)
+    await door.page.add_init_script("delete Navigator.prototype.serviceWorker")
+    await door.page.evaluate("navigator.serviceWorker.ready.then((found) => found.unregister())")
+    await door.page.reload()
+    await door.loses(line)
+    with pytest.raises(PlaywrightError, match="ERR_"):
+        await door.page.reload()
+    await expect(door.names).to_have_count(0)
+    door.faults.clear()  # nobody has touched the page, so that the browser does not ask whether to leave it, and says so
+
+
+async def test_what_a_device_keeps_about_people_ends_with_the_tab_and_with_the_right_to_see_it(
+    cast: Cast, evening: Evening, registers: Registers, line: Line
+) -> None:
+    await registers("Anna Datensatz")
+    door = await at_door(cast, url=line.url)
+    await door.page.locator("html[data-kept]").wait_for(state="attached")
+    kept = await door.page.evaluate(
+        """async () => {
+            const found = [];
+            for (const name of await caches.keys())
+                for (const request of await (await caches.open(name)).keys())
+                    found.push([request.url, await (await (await caches.open(name)).match(request)).text()]);
+            return found;
+        }"""
+    )
+    assert any("list=later" in address for address, _ in kept)
+    assert any("door.js" in address for address, _ in kept)
+    assert not [address for address, text in kept if "Datensatz" in text], "the page is kept without anybody on it"
+    stored = "() => Object.values(sessionStorage).join().includes('Datensatz')"
+    await door.page.wait_for_function(stored)
+
+    door.in_trouble = True
+    await line.cut()
+    other = await cast.at(Door, door.page.context, line.url)  # another tab of the same device, without a list
+    other.in_trouble = True
+    await other.page.goto(f"{line.url}/e/{evening.slug}/desk")
+    await expect(other.page.get_by_text("this device does not have the list of guests")).to_be_visible()
+    assert not await other.page.evaluate(stored)
+    await line.mend()
+    await expect(other.names).to_have_text(["Anna Datensatz"])
+    await expect(other.page.get_by_text("this device does not have the list of guests")).to_have_count(0)
+
+    for each in (door, other):
+        await each.page.wait_for_function(stored)
+    await evening.server.command(evening.slug, "link.revoke", role="helper")
+    for each in (door, other):
+        await expect(each.page.get_by_text("You may not do this here.")).to_be_visible()
+        assert not await each.page.evaluate(stored)
 
 
 async def test_two_tablets_that_check_in_the_same_guest_make_one_check_in(

@@ -61,6 +61,24 @@ async def test_what_is_written_without_a_connection_is_sent_once_when_it_is_back
     assert await count(evening, "Aus dem Funkloch") == 1
 
 
+async def test_attempts_that_fail_do_not_delay_the_notice_of_a_lost_connection(cast: Cast, evening: Evening, line: Line) -> None:
+    home = await cast.home(url=line.url)
+    home.in_trouble = True
+    await home.page.clock.install()
+    await home.page.clock.pause_at((await home.page.evaluate("Date.now()")) / 1000 + 1)
+
+    failed = asyncio.Queue[None]()
+    home.page.on("websocket", lambda socket: socket.on("close", lambda _: failed.put_nowait(None)))
+    await line.cut()
+    await home.page.wait_for_function("() => !seen.linked")
+    await home.page.clock.run_for(500)
+    async with asyncio.timeout(WITHIN / 1000):
+        await failed.get()
+    await expect(home.page.locator("#offline")).to_be_hidden()
+    await home.page.clock.run_for(2_050)
+    await expect(home.page.locator("#offline")).to_be_visible(timeout=1)
+
+
 async def test_a_page_that_was_closed_meanwhile_sends_it_when_it_is_opened_again(cast: Cast, evening: Evening, line: Line) -> None:
     home = await cast.home(url=line.url)
     home.in_trouble = True

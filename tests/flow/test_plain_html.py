@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from frontend.assets import STATIC
 from live.admin import link
 from live.app import open_log
 from live.desks import Desks
@@ -169,6 +170,15 @@ async def weight(browser: httpx.AsyncClient, path: str) -> int:
         assert answer.status_code == 200
         assert answer.headers["content-encoding"] == "gzip"
         return len(b"".join([block async for block in answer.aiter_raw()]))
+
+
+async def test_no_script_but_the_door_s_may_serve_pages_itself(evening: Evening) -> None:
+    browser = await evening.browser()
+    scripts = sorted(path.name for path in (STATIC / "js").glob("*.js"))
+    allowed = [
+        name for name in scripts if "service-worker-allowed" in (await browser.get(f"/static/any-version/js/{name}")).headers
+    ]
+    assert allowed == ["door_worker.js"]
 
 
 async def test_a_preview_of_a_sign_in_link_does_not_use_it_up(evening: Evening) -> None:

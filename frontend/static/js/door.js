@@ -1,5 +1,6 @@
 /** The door: reads codes, finds names, seats walk-ins, and shows what is still on its way. Checking in also works by plain forms. */
 import { scan } from "./camera.js";
+import * as kept from "./door_kept.js";
 import * as guests from "./guests.js";
 import * as outbox from "./outbox.js";
 import { isLinked, refuse, start } from "./sync.js";
@@ -61,12 +62,13 @@ walkin?.addEventListener("toggle", () => walkin.open && document.getElementById(
 result.addEventListener("click", onPress);
 document.getElementById("troubles")?.addEventListener("click", onTrouble);
 // A reload without a connection would take the whole list away.
-addEventListener("beforeunload", (event) => lost && event.preventDefault());
+addEventListener("beforeunload", (event) => lost && !kept.isKept() && event.preventDefault());
 arrangeEntry();
 refilter();
 void begin();
 
 async function begin() {
+  kept.bringBack();
   await start();
   for (const command of outbox.all()) {
     if (!guests.isOurs(command) || command.problem !== undefined) continue;
@@ -77,6 +79,7 @@ async function begin() {
   showOpen();
   // What reads the codes has to be there before the connection is away.
   if (!("BarcodeDetector" in globalThis)) await import("../vendor/qr.js").catch(() => {});
+  await kept.keepPage();
 }
 
 // The camera.

@@ -3,7 +3,7 @@
  *
  * Events on `document`: `plenum:put` (cancelable; before a document is placed), `plenum:applied` (after), `plenum:done` and
  * `plenum:refused` (a command's answer), `plenum:kept` (a command waits in the outbox), `plenum:link` (connected or not),
- * `plenum:lost` (a room is not theirs any more).
+ * `plenum:lost` (a channel is not theirs any more).
  */
 import * as documents from "./documents.js";
 import * as outbox from "./outbox.js";
@@ -60,6 +60,26 @@ export async function start() {
   connect();
 }
 
+/**
+ * What a page shows that was loaded without a network, as it was at that time: the connection goes on from there.
+ * @param {DocsFrame} frame
+ * @param {number} at
+ */
+export function resume(frame, at) {
+  documents.apply(frame);
+  channels[frame.channel] = { epoch: frame.epoch, seq: frame.seq };
+  seen = true;
+  lastFrame = at;
+}
+
+/**
+ * What has been shown of a channel, and when something came last.
+ * @param {string} channel
+ */
+export function place(channel) {
+  return { ...channels[channel], at: lastFrame };
+}
+
 /** Whether the server has answered on the current connection. */
 export function isLinked() {
   return linked;
@@ -107,15 +127,16 @@ function received(frame) {
 /** A channel that was open is not any more. Who was moved is told where to by what else there is; all others by the page itself. */
 function refused() {
   const rooms = Object.keys(channels).filter((name) => name.startsWith("room/"));
+  document.dispatchEvent(new CustomEvent("plenum:lost"));
   if (!rooms.length || !document.getElementById("seat")) return location.reload();
   for (const room of rooms) delete channels[room];
-  document.dispatchEvent(new CustomEvent("plenum:lost"));
   watch();
 }
 
 function established() {
   linked = true;
   clearTimeout(banner);
+  banner = undefined;
   const shown = document.getElementById("offline");
   if (shown && !shown.hidden) say(text("back"));
   if (shown) shown.hidden = true;
@@ -147,8 +168,11 @@ function again(delay) {
 function lost(delay) {
   clearTimeout(deadline);
   clearTimeout(silence);
-  clearTimeout(banner);
-  banner = setTimeout(showBanner, delay);
+  // Attempts that fail do not put it off.
+  if (banner === undefined || !delay) {
+    clearTimeout(banner);
+    banner = setTimeout(showBanner, delay);
+  }
   if (!linked) return;
   linked = false;
   announce();
