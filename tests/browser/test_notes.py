@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from tests.conftest import OPEN_HANDED
 from tests.flow.evening import Evening, Person
 from tests.flow.line import Line
 from tests.flow.server import Server
-from tests.flow.test_rooms import prepared
+from tests.flow.small_groups import prepared
 from tests.live.notes_server import Editor
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -148,6 +148,20 @@ def at(group: Evening, writer: Writer | Person) -> Editor:
     return Editor(group.server.url, group.slug, "1-1", writer.cookie)
 
 
+@asynccontextmanager
+async def in_a_tunnel(writes: Writes, words: str) -> AsyncIterator[tuple[Writer, Writer, Line]]:
+    """Anna, who has lost the network and has written these words since, Ben, who has not seen them, and the line."""
+    async with Line(writes.group.server.url) as line:
+        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
+        await anna.types("Anfang. ")
+        await ben.sees("Anfang.")
+        await anna.is_in("saved")
+        await line.cut()
+        await anna.is_in("offline")
+        await anna.types(words)
+        yield anna, ben, line
+
+
 async def test_two_write_at_once_and_see_the_same(writes: Writes) -> None:
     anna, ben = await writes("Anna"), await writes("Ben")
     await asyncio.gather(anna.is_in("saved"), ben.is_in("saved"))
@@ -194,15 +208,8 @@ async def test_who_begin_a_paragraph_without_hearing_of_each_other_see_each_word
         assert await anna.words() == await ben.words() == words
 
 
-async def test_what_is_written_without_a_network_survives_a_reload_and_is_merged(writes: Writes, server: Server) -> None:
-    async with Line(server.url) as line:
-        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
-        await anna.types("Anfang. ")
-        await ben.sees("Anfang.")
-        await anna.is_in("saved")
-        await line.cut()
-        await anna.is_in("offline")
-        await anna.types("Anna im Zug. ")
+async def test_what_is_written_without_a_network_survives_a_reload_and_is_merged(writes: Writes) -> None:
+    async with in_a_tunnel(writes, "Anna im Zug. ") as (anna, ben, line):
         await ben.types("Ben im Saal. ")
         await ben.is_in("saved")
         assert "Ben im Saal" not in await anna.words()
@@ -336,15 +343,8 @@ async def test_who_is_moved_away_is_told_and_keeps_nothing(writes: Writes, group
     await anna.page.wait_for_function(STORED, arg=0)
 
 
-async def test_who_is_moved_while_offline_is_told_what_did_not_arrive(writes: Writes, group: Evening, moderator: Person) -> None:
-    async with Line(group.server.url) as line:
-        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
-        await anna.types("Anfang. ")
-        await ben.sees("Anfang.")
-        await anna.is_in("saved")
-        await line.cut()
-        await anna.is_in("offline")
-        await anna.types("Im Tunnel.")
+async def test_who_is_moved_while_offline_is_told_what_did_not_arrive(writes: Writes, moderator: Person) -> None:
+    async with in_a_tunnel(writes, "Im Tunnel.") as (anna, ben, line):
         shown = await moderator.sees(lambda shown: shown["rooms"]["room/1-1"]["people"])
         tag = next(one["id"] for one in shown if one["name"] == "Anna")
         await moderator.do("room.move", person=tag, to="1-2")
@@ -378,15 +378,8 @@ async def test_when_the_room_is_over_its_notes_stay_to_be_read(writes: Writes, g
     assert not any("editor" in url for url in asked), "nobody needs an editor to read"
 
 
-async def test_what_came_too_late_is_told_to_whom_it_is_lost(writes: Writes, group: Evening, moderator: Person) -> None:
-    async with Line(group.server.url) as line:
-        anna, ben = await writes("Anna", url=line.url), await writes("Ben")
-        await anna.types("Anfang. ")
-        await ben.sees("Anfang.")
-        await anna.is_in("saved")
-        await line.cut()
-        await anna.is_in("offline")
-        await anna.types("Im Tunnel.")
+async def test_what_came_too_late_is_told_to_whom_it_is_lost(writes: Writes, moderator: Person) -> None:
+    async with in_a_tunnel(writes, "Im Tunnel.") as (anna, ben, line):
         await moderator.do("round.close", round=1)
         await ben.is_in("reading")
         await line.mend()

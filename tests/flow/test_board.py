@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,19 +10,14 @@ import pytest
 
 from tests.flow.evening import Evening, Person
 from tests.flow.server import Server
+from tests.flow.small_groups import prepared
 
 
 @pytest.fixture
-async def evening(running: Server) -> AsyncIterator[Evening]:
+async def evening(evening: Evening) -> Evening:
     """A round in which people choose, that is open."""
-    before = len(running.said())
-    async with Evening(running, await running.event()) as evening:
-        moderator = await evening.staff("moderator")
-        rooms = [{"name": "Verkehr", "question": "Wie kommen wir hin?"}, {"name": "Schule"}]
-        await moderator.do("round.create", title="Erste Runde", policy="chosen", rooms=rooms)
-        await moderator.do("round.open", round=1, minutes=20)
-        yield evening
-    assert "Traceback" not in running.said()[before:], running.said()[before:]
+    await prepared(evening, {"name": "Verkehr", "question": "Wie kommen wir hin?"}, {"name": "Schule"})
+    return evening
 
 
 async def proposes(evening: Evening, room: str, *texts: str) -> tuple[Person, list[int]]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,19 +15,10 @@ import pytest
 from tests.flow.evening import Evening, Person, refusal
 from tests.flow.installation import Installation
 from tests.flow.server import Server
-from tests.flow.test_rooms import inside, prepared
+from tests.flow.small_groups import RIGHTS, inside, prepared
 from tests.live.notes_server import Editor
 
-FORBIDDEN, RIGHTS, TOO_LARGE = 4503, 4003, 1009
-
-
-@pytest.fixture
-async def evening(running: Server) -> AsyncIterator[Evening]:
-    """A round in which people choose, that is open."""
-    before = len(running.said())
-    async with Evening(running, await running.event()) as evening:
-        yield evening
-    assert "Traceback" not in running.said()[before:], running.said()[before:]
+FORBIDDEN, TOO_LARGE = 4503, 1009
 
 
 def at(evening: Evening, person: Person | str | None, room: str = "1-1") -> Editor:

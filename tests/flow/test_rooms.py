@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +13,14 @@ from rooms.command import Refused
 from tests.flow.evening import Evening, Person, refusal
 from tests.flow.installation import Installation
 from tests.flow.server import Server
-
-ROOMS = [{"name": "Verkehr"}, {"name": "Schule"}]
-RIGHTS = 4003
+from tests.flow.small_groups import RIGHTS, away, inside, prepared
 
 
 @pytest.fixture
-async def evening(running: Server) -> AsyncIterator[Evening]:
+async def evening(evening: Evening) -> Evening:
     """A round in which people choose, that is open."""
-    before = len(running.said())
-    async with Evening(running, await running.event()) as evening:
-        await prepared(evening)
-        yield evening
-    assert "Traceback" not in running.said()[before:], running.said()[before:]
-
-
-async def prepared(evening: Evening, *rooms: dict[str, Any], minutes: int = 20, **more: Any) -> Person:
-    """The moderator, who has opened a round."""
-    moderator = await evening.staff("moderator", "rooms")
-    given = {"title": "Erste Runde", "policy": "chosen", "rooms": list(rooms or ROOMS)}
-    await moderator.do("round.create", **given | more)
-    await moderator.do("round.open", round=1, minutes=minutes)
-    return moderator
-
-
-async def inside(evening: Evening, room: str = "1-1", cookie: str | None = None) -> Person:
-    """Somebody in this room, with its page open."""
-    person = await evening.person(cookie)
-    await person.do("room.enter", room=room)
-    await person.watch(f"room/{room}")
-    return person
-
-
-def away(shown: dict[str, Any], room: str = "1-1") -> list[bool]:
-    """Who of the room's people is away, in the order of their seats."""
-    return [one["away_since"] != "" for one in shown["rooms"][f"room/{room}"]["people"]]
+    await prepared(evening)
+    return evening
 
 
 async def test_who_drops_out_is_waited_for_and_comes_back_to_the_same_seat(evening: Evening) -> None:

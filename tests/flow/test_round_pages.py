@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import csv as csv_files
 import re
-from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.flow.evening import Evening, Person
 from tests.flow.server import Server
 
 ROOMS = [{"name": "Verkehr", "capacity": 4}, {"name": "Schule", "capacity": 4}]
-
-
-@pytest.fixture
-async def evening(running: Server) -> AsyncIterator[Evening]:
-    before = len(running.said())
-    async with Evening(running, await running.event()) as evening:
-        yield evening
-    assert "Traceback" not in running.said()[before:], running.said()[before:]
 
 
 class Desk:

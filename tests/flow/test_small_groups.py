@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,21 +19,12 @@ from rooms.command import Refused
 from rooms.results import MOST_CARDS
 from tests.flow.evening import Evening, Person, refusal
 from tests.flow.server import Server
+from tests.flow.small_groups import away, inside, prepared
 from tests.flow.test_evening import ALL, MAY_WATCH, everything_stored
 from tests.flow.test_notes import acknowledged, at, right, rights
-from tests.flow.test_rooms import away, inside, prepared
 from tests.live.notes_server import Editor
 
 PEOPLE, EDITING, NEXT_DOOR = 40, 8, 5
-
-
-@pytest.fixture
-async def evening(running: Server) -> AsyncIterator[Evening]:
-    """An event without a round."""
-    before = len(running.said())
-    async with Evening(running, await running.event()) as evening:
-        yield evening
-    assert "Traceback" not in running.said()[before:], running.said()[before:]
 
 
 class Writer:

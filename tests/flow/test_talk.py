@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,15 @@ from rooms.command import Refused
 from tests.flow.evening import Evening, refusal
 from tests.flow.installation import Installation
 from tests.flow.server import Server
+from tests.flow.small_groups import inside, prepared
 from tests.flow.test_evening import everything_stored
-from tests.flow.test_rooms import inside, prepared
 
 
 @pytest.fixture
-async def evening(running: Server) -> AsyncIterator[Evening]:
+async def evening(evening: Evening) -> Evening:
     """A round in which people choose, that is open."""
-    before = len(running.said())
-    async with Evening(running, await running.event()) as evening:
-        await prepared(evening)
-        yield evening
-    assert "Traceback" not in running.said()[before:], running.said()[before:]
+    await prepared(evening)
+    return evening
 
 
 async def test_what_is_said_in_a_room_is_heard_there_and_nowhere_else(evening: Evening) -> None:

@@ -11,7 +11,7 @@ from live.presence import KEPT_MS
 from tests.flow.evening import ANSWERED_WITHIN, Evening, Person
 from tests.flow.installation import Installation
 from tests.flow.server import Server
-from tests.flow.test_rooms import inside, prepared
+from tests.flow.small_groups import inside, prepared
 
 HOLD = 10
 """Seconds, the least that a round holds: nobody waits for a minute here."""
