@@ -3,6 +3,7 @@
  * that both do the same (WCAG 2.5.7).
  */
 import { drag } from "./drag.js";
+import { give, isLinked } from "./sync.js";
 
 const form = () => /** @type {HTMLFormElement | null} */ (document.getElementById("move"));
 const rows = () => /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-person]"));
@@ -16,8 +17,22 @@ export function begin() {
   if (find) find.hidden = false;
   find?.addEventListener("input", search);
   document.addEventListener("change", count);
+  document.addEventListener("submit", bind, { capture: true });
   drag({ things: "[data-person]", places: "[data-drop]", take, drop, letGo });
   refresh();
+}
+
+/**
+ * Together, apart or as they wish: the buttons have an address of their own for pages without a script. Here nothing is loaded anew,
+ * so that who is ticked stays so if it is refused.
+ * @param {SubmitEvent} event
+ */
+function bind(event) {
+  const button = event.submitter;
+  if (event.target !== form() || !(button instanceof HTMLButtonElement) || button.name !== "how" || !isLinked()) return;
+  event.preventDefault();
+  event.stopPropagation();
+  give("round.bind", { people: boxes().filter((box) => box.checked).map((box) => box.value), how: button.value });
 }
 
 /** On a round's own page who is where is not folded away, unless somebody folds it. */

@@ -85,10 +85,10 @@ function done(event) {
     return form?.querySelector("textarea")?.focus();
   }
   if (["room.ask_for_help", "announcement.send"].includes(command.name)) form?.reset();
-  if (command.name === "room.move") people.clear();
+  if (["room.move", "round.bind"].includes(command.name)) people.clear();
   const details = form?.closest("details:not([data-key], .tray__aside)");
   if (details instanceof HTMLDetailsElement) details.open = false;
-  if (form && !["card.support", "card.order"].includes(command.name)) tell(text("done"));
+  if ((form || command.name === "round.bind") && !["card.support", "card.order"].includes(command.name)) tell(text("done"));
 }
 
 /** @param {Event} event */
