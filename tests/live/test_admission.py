@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from live.admission import LAST_REQUEST_SECONDS, Admission, PacedProtocol
-from live.fanout import FanoutProtocol
+from live.fanout import LEAVING_PER_SECOND, FanoutProtocol
 
 WITHIN = 20.0
 PAGE = b"GET /page HTTP/1.1\r\nHost: hall\r\n\r\n"
@@ -145,6 +145,43 @@ async def test_whose_handshake_is_under_way_is_let_in_and_told_to_come_back(
     else:
         assert said.startswith(b"HTTP/1.1 101 ")
         assert said.endswith(COME_BACK)
+    await asyncio.wait_for(leaving, WITHIN)
+
+
+@pytest.mark.parametrize("ws", [FanoutProtocol, WebSocketsSansIOProtocol], ids=["", "control: uvicorn's own"])
+async def test_who_is_sent_away_leaves_one_after_the_other(
+    door: Callable[..., Door], ws: type[WebSocketsSansIOProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once they would fall upon the processes that go on. What is looked at are the timers: on a busy machine several go off
+    late, and together."""
+    delays: list[float] = []
+    loop = asyncio.get_running_loop()
+    later = loop.call_later
+
+    def noted(delay: float, callback: Callable[..., object], *arguments: object, **more: object) -> asyncio.TimerHandle:
+        if getattr(callback, "__func__", None) is FanoutProtocol._shut_down:
+            delays.append(delay)
+        return later(delay, callback, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    closing = door(ws=ws)
+    closing.opened.set()
+    await closing.open()
+    visitors = [await closing.visitor() for _ in range(100)]
+    for reader, writer in visitors:
+        writer.write(UPGRADE)
+        async with asyncio.timeout(WITHIN):
+            await reader.readuntil(b"\r\n\r\n")
+    leaving = await closing.leave()
+    served = [one for one in closing.server.server_state.connections if not one.transport.is_closing()]
+    if ws is WebSocketsSansIOProtocol:
+        assert not served, "the control: nobody is served any more"
+    else:
+        assert len(served) == len(delays) == 100
+        assert 0.1 < max(delays) - min(delays) <= 100 / LEAVING_PER_SECOND
+    for reader, writer in visitors:
+        assert await rest(reader) == COME_BACK
+        writer.close()
     await asyncio.wait_for(leaving, WITHIN)
 
 
