@@ -189,8 +189,8 @@ async def test_who_never_asks_does_not_keep_the_process(door: Callable[..., Door
     closing = door()
     await closing.open()
     reader, writer = await closing.visitor()
-    leaving = await closing.leave()
     started = asyncio.get_running_loop().time()
+    leaving = await closing.leave()
     assert await rest(reader) == b""
     assert asyncio.get_running_loop().time() - started > LAST_REQUEST_SECONDS / 2, "they were given time"
     writer.close()
