@@ -79,10 +79,11 @@ class Propose(Command, frozen=True):
 
 
 class SetAside(Command, frozen=True):
-    """Not one of the room's suggestions; `on=false` brings it back."""
+    """Not one of the room's suggestions; `on=false` brings it back. `all`: with all that its author has written in this room."""
 
     card: Number
     on: bool = True
+    all: bool = False
 
 
 class Submitted(Change, frozen=True, tag="card_submitted"):
@@ -108,9 +109,9 @@ class Withdrawn(Change, frozen=True, tag="card_withdrawn"):
 
 
 class PutAside(Change, frozen=True, tag="card_aside"):
-    """It is none of the room's suggestions, or is one again."""
+    """They are none of their room's suggestions, or are again."""
 
-    number: int
+    numbers: tuple[int, ...]
     on: bool
 
 
@@ -249,15 +250,14 @@ def propose(event: Event, actor: Actor, command: Propose, now: int) -> Outcome:
 def set_aside(event: Event, actor: Actor, command: SetAside, now: int) -> Outcome:
     """What is put aside is no proposal either, and comes off the board. Refuses `unknown_card`, `not_your_room`, `forbidden`, and
     `too_many_cards` to bring it back into a room that is full."""
-    card, room = _led(event, actor, command.card)
-    outcome = Outcome([], {"card": card.number})
-    if command.on == card.aside:
-        return outcome
-    if command.on and card.proposed:
-        outcome.changes.append(Proposed(card.number, on=False))
-    if not command.on and len(event.results.live(room.id)) >= MOST_CARDS:
+    chosen, room = _led(event, actor, command.card)
+    cards = [card for card in event.results.standing(room.id) if card is chosen or (command.all and card.person == chosen.person)]
+    moving = [card for card in cards if card.aside != command.on]
+    if not command.on and len(event.results.live(room.id)) + len(moving) > MOST_CARDS:
         raise Refused("too_many_cards", field="card", most=MOST_CARDS)
-    outcome.changes.append(PutAside(card.number, command.on))
+    outcome = Outcome([Proposed(card.number, on=False) for card in moving if card.proposed], {"cards": len(moving)})
+    if moving:
+        outcome.changes.append(PutAside(tuple(card.number for card in moving), command.on))
     return outcome
 
 
@@ -315,9 +315,10 @@ def withdrawn(event: Event, change: Withdrawn, now: int, by: str) -> tuple[str, 
 
 def put_aside(event: Event, change: PutAside, now: int, by: str) -> tuple[str, ...]:
     """Below the suggestions, or among them again, where it stood."""
-    card = event.results.cards[change.number]
-    card.aside = change.on
-    return (f"card/{card.number}", f"summary/{card.room}", f"work/{card.room}")
+    for number in change.numbers:
+        event.results.cards[number].aside = change.on
+    room = event.results.cards[change.numbers[0]].room
+    return (*(f"card/{number}" for number in change.numbers), f"summary/{room}", f"work/{room}")
 
 
 def grouped(event: Event, change: Grouped, now: int, by: str) -> tuple[str, ...]:

@@ -187,6 +187,14 @@ async def test_what_is_put_aside_lies_below_for_everybody_and_is_brought_back(ca
     await folded.get_by_role("button", name="Bring it back (No. 2)").click()
     await expect(cards).to_have_text(["First thought", "Nonsense", "Third thought"])
     await expect(folded).to_be_hidden()
+    first = bilal.page.locator(".idea-card", has_text="First thought")
+    await first.locator("summary").click()
+    await first.get_by_role("button", name="Put all cards of this person aside").click()
+    await expect(cards).to_have_count(0)
+    await expect(anna.page.get_by_text("Put aside (3)")).to_be_visible()
+    await first.locator("summary").click()
+    await first.get_by_role("button", name="Bring all cards of this person back").click()
+    await expect(cards).to_have_text(["First thought", "Nonsense", "Third thought"])
 
 
 async def test_a_thought_on_a_card_reaches_the_plenary_s_board(cast: Cast, evening: Evening) -> None:

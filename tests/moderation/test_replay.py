@@ -190,7 +190,7 @@ ARGUMENTS: dict[str, Draw] = {
     "card.edit": fields({"card": NUMBER, "text": one("Mehr Bänke", "Weniger Bänke")}),
     "card.withdraw": fields({"card": NUMBER}),
     "card.group": fields({"cards": one([1], [1, 2], [])}, name=one("Bänke", "")),
-    "card.set_aside": fields({"card": NUMBER, "on": one(True, True, False)}),
+    "card.set_aside": fields({"card": NUMBER, "on": one(True, True, False)}, all=YES),
     "card.order": fields({"card": NUMBER, "steps": one(-2, -1, 1, 100_000)}),
     "card.support": fields({"card": NUMBER}, on=YES),
     "card.propose": fields({"card": NUMBER}, on=YES),

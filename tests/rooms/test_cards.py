@@ -251,6 +251,21 @@ def test_what_is_put_aside_makes_room_for_others_but_not_for_whoever_floods() ->
     assert evening.refused("anna", "card.set_aside", card=1, on=False).code == "too_many_cards"
 
 
+def test_all_that_one_person_has_written_is_put_aside_at_once_and_brought_back_at_once() -> None:
+    evening = room()
+    for text in ("Unfug", "Noch Unfug"):
+        card(evening, text)
+    card(evening, "Bänke", person="bilal")
+    evening.send("anna", "card.propose", card=2)
+    evening.send("anna", "card.set_aside", card=1)
+    assert evening.send("anna", "card.set_aside", card=1, all=True) == {"cards": 1}
+    assert sorted(aside(evening)) == ["Noch Unfug", "Unfug"]
+    assert not evening.event.results.cards[2].proposed
+    assert evening.send("anna", "card.set_aside", card=1, all=True, on=False) == {"cards": 2}
+    assert aside(evening) == []
+    assert same(evening.replayed(), evening.event)
+
+
 def test_a_group_that_leaves_only_what_was_put_aside_leaves_nothing_in_the_tray() -> None:
     evening = room()
     card(evening, "Unfug")
