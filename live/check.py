@@ -20,8 +20,8 @@ import msgspec
 from live.check_database import database, sqlite_file
 from live.check_mail import mail
 from live.check_redis import redis
-from live.fanout import fastest_way
 from live.findings import Finding, broken, ok, warning
+from live.sending import fastest_way
 from live.settings import Settings, load, set_in, unknown, variable
 
 LITTLE, TOO_LITTLE = 1_000_000_000, 100_000_000

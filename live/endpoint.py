@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from frontend.render import LANGUAGES, wording
-from live.fanout import SCOPE_KEY, AsgiLink, FanoutProtocol
+from live.asgi_link import AsgiLink
+from live.fanout_protocol import SCOPE_KEY, FanoutProtocol
 from live.logs import REQUEST, request_id
 from live.site import Site, cookie_header
 from live.wire import OVERLOADED, Connection

@@ -17,8 +17,10 @@ import msgspec
 from live import metrics
 from live.attendance import Attendance, at
 from live.desk import Desk
-from live.fanout import Frame, Group, Link, Way
+from live.fanout import Group, Link
+from live.frames import Frame
 from live.presence import LocalPresence, Presence
+from live.sending import Way
 from moderation import documents
 from moderation.roles import actor, check_channel
 from rooms.breakout import self_of

@@ -16,9 +16,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from live import notes_protocol as protocol
+from live.asgi_link import AsgiLink
 from live.desk import Desk
 from live.endpoint import OTHER_ORIGIN, UNKNOWN_EVENT, refuse, same_origin
-from live.fanout import SCOPE_KEY, AsgiLink
+from live.fanout_protocol import SCOPE_KEY
 from live.identity import valid_id
 from live.log import Unavailable
 from live.logs import REQUEST, request_id

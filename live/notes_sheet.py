@@ -12,7 +12,8 @@ import msgspec
 from live import notes_protocol as protocol
 from live import notes_store as store
 from live.desk import Desk
-from live.fanout import BINARY, Frame, Link
+from live.fanout import Link
+from live.frames import BINARY, Frame
 from live.hub import TOO_SLOW
 from live.notes_document import Merged
 from live.notes_keeper import Unready

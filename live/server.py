@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from live import demo, logs
 from live.admission import PacedProtocol
 from live.app import create, open_log
-from live.fanout import FanoutProtocol
+from live.fanout_protocol import FanoutProtocol
 from live.settings import Settings, export, load
 
 LOGGER = logging.getLogger("plenum.server")

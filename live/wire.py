@@ -10,7 +10,8 @@ import msgspec
 
 from live import metrics
 from live.desk import Answer, Done
-from live.fanout import Frame, Link
+from live.fanout import Link
+from live.frames import Frame
 from live.hub import Hub, Since, Watcher
 from live.identity import valid_id
 from live.limits import Limits

@@ -9,7 +9,10 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from live.fanout import SCOPE_KEY, FanoutProtocol, Frame, Group, Way
+from live.fanout import Group
+from live.fanout_protocol import SCOPE_KEY, FanoutProtocol
+from live.frames import Frame
+from live.sending import Way
 
 
 def application(way: Way) -> Starlette:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from live.admission import LAST_REQUEST_SECONDS, Admission, PacedProtocol
-from live.fanout import LEAVING_PER_SECOND, FanoutProtocol
+from live.fanout_protocol import LEAVING_PER_SECOND, FanoutProtocol
 
 WITHIN = 20.0
 PAGE = b"GET /page HTTP/1.1\r\nHost: hall\r\n\r\n"

@@ -21,9 +21,9 @@ import redis as redis_py
 
 from live import check, check_redis, cli, migrations
 from live.check_database import database as look_at_database
-from live.fanout import fastest_way
 from live.findings import Finding
 from live.log import METADATA, Log
+from live.sending import fastest_way
 from live.settings import Settings, variable
 from tests.flow.server import ROOT, Server
 from tests.live.engines import Postgres, RedisServer, free_port

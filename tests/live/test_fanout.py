@@ -28,7 +28,11 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame as ReceivedFrame
 from websockets.streams import StreamReader
 
-from live.fanout import SCOPE_KEY, AsgiLink, FanoutProtocol, Frame, Group, Link, Way, fastest_way
+from live.asgi_link import AsgiLink
+from live.fanout import Group, Link
+from live.fanout_protocol import SCOPE_KEY, FanoutProtocol
+from live.frames import Frame
+from live.sending import Way, fastest_way
 
 LIMIT = 20
 """Seconds that any of these tests may take on a busy machine; none waits for time to pass."""

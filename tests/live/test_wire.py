@@ -20,7 +20,8 @@ from live.admin import configure, link
 from live.desk import Desk
 from live.desks import Desks
 from live.endpoint import same_origin
-from live.fanout import Frame, Group
+from live.fanout import Group
+from live.frames import Frame
 from live.hub import Hub
 from live.limits import Limits
 from live.log import Log, Row
