@@ -64,6 +64,7 @@ async def room(asked: Asked, refused: Refused | None = None, form: dict[str, Any
             table=one.number if table else 0,
             signers=asked.evening.names.get(me, "").split(", ") if table and asked.evening.names.get(me) else [],
             open=not one.closed,
+            idle=one.closed or event.rounds.items[one.round].state != "open",
             command_id=str(uuid.uuid4()),
             chat_id=str(uuid.uuid4()),
             now=asked.site.now(asked.evening),

@@ -117,12 +117,13 @@ function giveBack(event) {
 /** What one's own is: the cards that can be taken back, and those supported, whose button takes it back while the group is at work. */
 function mark() {
   const me = document.body.dataset.me ?? "";
-  const over = !document.querySelector('#room > [data-state="open"]');
+  const idle = !document.querySelector('#room > [data-state="open"]');
+  document.body.toggleAttribute("data-idle", idle);
   for (const card of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".idea-card"))) {
     const button = /** @type {HTMLButtonElement | null} */ (card.querySelector("[data-supporters]"));
     const on = button?.dataset.supporters?.split(" ").includes(me) ?? false;
     button?.setAttribute("aria-pressed", String(on));
-    if (button) button.disabled = over;
+    if (button) button.disabled = idle;
     const flag = /** @type {HTMLInputElement | null} */ (button?.closest("form")?.querySelector("[data-flag]") ?? null);
     if (flag) flag.value = String(!on);
     const withdraw = card.querySelector('input[value="card.withdraw"]')?.closest("form");
