@@ -174,7 +174,10 @@ async def test_what_is_put_aside_lies_below_for_everybody_and_is_brought_back(ca
         await expect(cards.last).to_have_text(words)
     folded = bilal.page.locator("#part-cards > .tray__aside")
     await expect(folded).to_be_hidden()
+    await anna.page.set_viewport_size({"width": 320, "height": 640})
     await anna.page.locator("#cards > li").nth(1).locator("summary").click()
+    beyond = "[...document.querySelectorAll('.idea-card')].filter((card) => card.scrollWidth > card.clientWidth).length"
+    assert await anna.page.evaluate(beyond) == 0, "what does not fit into a card is cut off there"
     await anna.page.get_by_role("button", name="Put it aside (No. 2)").click()
     for person in (anna, bilal):
         await expect(person.page.locator("#cards .idea-card__text")).to_have_text(["First thought", "Third thought"])
