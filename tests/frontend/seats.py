@@ -148,12 +148,12 @@ def pages() -> Iterator[tuple[str, dict[str, Any]]]:
         inside = {"here": True, "leads": template == "room.html", "hand": "down", "chat_id": "c2"}
         inside |= {"waiting": 1, "to": [{"id": "1-1", "name": "Verkehr"}], "guest": False, "unseen": [1]}
         inside |= {"table": 0, "signers": [], "notes": "<b>Bänke</b>\nSchatten", "writes": True}
-        inside |= {"movable": event.rounds.of(event.rounds.items[1])}
+        inside |= {"movable": event.rounds.of(event.rounds.items[1]), "idle": False}
         yield template, common | arranged | inside
         yield template, common | arranged | inside | {"table": 3, "signers": ["Jo <b>Fett</b>", "Kai"]}
-        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False}
+        yield template, common | arranged | inside | {"table": 3, "signers": [], "open": False, "idle": True}
         yield template, common | arranged | inside | {"notes": None}
-        yield template, common | arranged | inside | {"notes": "", "open": False, "writes": False}
+        yield template, common | arranged | inside | {"notes": "", "open": False, "idle": True, "writes": False}
         refused = {"refusal": refusal, "form": {"set.open": '"><b>'}, "here": False, "guest": True}
         yield template, common | arranged | inside | refused
     yield "board.html", common | {"documents": {}, "staff": False}
