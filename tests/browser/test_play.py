@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.cast import Cast, Moderator, Participant, Person
+from tests.browser.cast import LAPTOP, PHONE, Cast, Moderator, Participant, Person, Size
 from tests.flow.evening import Evening
 from tests.flow.line import Line
 from tests.flow.server import PROGRAMME, Server
@@ -28,6 +28,17 @@ async def evening(running: Server, tmp_path: Path) -> AsyncIterator[Evening]:
     running.plenum("event", "create", file, "--phase", "live")
     async with Evening(running, slug) as evening:
         yield evening
+
+
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+async def test_nothing_moves_under_a_finger_when_the_numbers_come(cast: Cast, evening: Evening, size: Size) -> None:
+    home = await cast.home(size)
+    numbers = home.page.locator(".presence b")
+    await expect(numbers.first).not_to_be_empty()
+    top = "document.querySelector('.evening').getBoundingClientRect().top"
+    with_numbers = await home.page.evaluate(top)
+    await numbers.evaluate_all("all => all.forEach((one) => one.replaceChildren())")
+    assert await home.page.evaluate(top) == with_numbers
 
 
 async def test_signing_in_with_the_link_that_the_command_line_prints(cast: Cast, evening: Evening) -> None:
