@@ -5,14 +5,16 @@
 import * as sync from "./sync.js";
 
 const CHANNEL = "door";
-const SOON = 500;
+/** The whole list is written each time: 70 ms on a slow telephone with 500 guests, too much for each of them who comes in (ms). */
+const FIRST = 500;
+const AGAIN = 10_000;
 
 const { slug = "", later } = document.body.dataset;
 const name = `plenum/${slug}/${CHANNEL}`;
 let saving = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 let isPageKept = false;
 let isListKept = false;
-/** Whoever has lost the right to see the list keeps nothing of it. */
+/** Nothing is kept any more: the right to see the list is lost, or it has no room in the tab's storage. */
 let isOver = false;
 
 /** Whether the page can be loaded anew without a network. */
@@ -22,15 +24,10 @@ export function isKept() {
 
 /** Brings the list back into a page that came without one. To be called before the connection starts. */
 export function bringBack() {
-  document.addEventListener("plenum:applied", () => {
-    clearTimeout(saving);
-    saving = setTimeout(save, SOON);
-  });
-  document.addEventListener("visibilitychange", save);
-  document.addEventListener("plenum:lost", () => {
-    isOver = true;
-    forget();
-  });
+  document.addEventListener("plenum:applied", () => (saving ??= setTimeout(save, isListKept ? AGAIN : FIRST)));
+  // A page that is put to sleep, left or loaded anew is out of sight before.
+  document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && save());
+  document.addEventListener("plenum:lost", forget);
   if (later === undefined) return;
   const kept = /** @type {(import("./sync.js").DocsFrame & {at: number}) | null} */ (stored());
   if (kept) return sync.resume(kept, kept.at);
@@ -71,6 +68,7 @@ function ownFiles() {
 
 function save() {
   clearTimeout(saving);
+  saving = undefined;
   const { epoch, seq, at } = sync.place(CHANNEL);
   if (epoch === undefined || isOver) return;
   const rows = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(`[data-channel="${CHANNEL}"] > [data-key]`)]);
@@ -84,7 +82,7 @@ function save() {
 }
 
 function forget() {
-  clearTimeout(saving);
+  isOver = true;
   isListKept = false;
   try {
     sessionStorage.removeItem(name);
