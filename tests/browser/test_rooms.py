@@ -200,6 +200,24 @@ async def test_what_is_put_aside_lies_below_for_everybody_and_is_brought_back(ca
     await expect(cards).to_have_text(["First thought", "Nonsense", "Third thought"])
 
 
+async def test_what_its_author_is_typing_goes_with_a_card_that_is_put_aside(cast: Cast, evening: Evening) -> None:
+    moderator = await evening.staff("moderator")
+    await moderator.do("round.create", title="Round", policy="chosen", rooms=[{"name": "Mobility"}])
+    await moderator.do("round.open", round=1, minutes=20)
+    anna = await cast.home()
+    await anna.page.get_by_role("button", name="Go in (Mobility)").click()
+    await anna.linked()
+    await anna.page.get_by_label("A card: one thought").fill("Too harsh")
+    await anna.page.get_by_role("button", name="Pin it up").click()
+    await anna.page.locator("#cards summary").click()
+    await anna.page.get_by_label("New text").fill("Kinder words")
+    await moderator.do("card.set_aside", card=1)
+    await anna.page.locator("#part-cards > .tray__aside > summary").click()
+    await expect(anna.page.locator("#cards-aside").get_by_label("New text")).to_have_value("Kinder words")
+    await anna.page.locator("#cards-aside").get_by_role("button", name="Save").click()
+    await expect(anna.page.locator("#cards-aside .idea-card__text")).to_have_text("Kinder words")
+
+
 async def test_a_thought_on_a_card_reaches_the_plenary_s_board(cast: Cast, evening: Evening) -> None:
     moderator = await prepares(cast, policy="people choose")
     await moderator.page.get_by_role("button", name="Begin").click()

@@ -78,6 +78,7 @@ function put(element, channel) {
     if (moves) move(old, container);
   } else if (old) {
     insert(element, container);
+    carryOver(old, element);
     leave(old);
     old.remove();
   } else if (holds(container, element)) hold(container).set(element.id, element);
@@ -127,6 +128,21 @@ function morph(old, element) {
       beforeNodeMorphed: (node, to) => !(node.hasAttribute?.("data-count") && to.textContent === ""),
     },
   });
+}
+
+/**
+ * What is being typed into an item that somebody else moves to another list goes with it.
+ * @param {HTMLElement} old
+ * @param {HTMLElement} element
+ */
+function carryOver(old, element) {
+  for (const field of found(old, "textarea[id]")) {
+    const place = element.querySelector(`#${CSS.escape(field.id)}`);
+    if (!(field instanceof HTMLTextAreaElement) || !(place instanceof HTMLTextAreaElement) || !typedIn(field)) continue;
+    place.value = field.value;
+    const details = place.closest("details");
+    if (details) details.open = true;
+  }
 }
 
 /** @param {Element} node */
